@@ -6,9 +6,69 @@
 //! in front of it, verifies the session token, maps its subject to a Chat UserID, issues a UserSig from a cache and injects
 //! it: into the request that goes to the app, into the response that goes to the client, or on an endpoint of its own.
 //! Chat trusts a UserSig completely, so neither the key nor an administrator's UserSig ever leaves the process.
+//!
+//! # The request walk
+//!
+//! ```text
+//! client ─▶ proxy::request_filter      request id, one `now`, size limits
+//!             headers::strip           every header that only we may set, in any spelling, on every route
+//!             authorize(parts, now)    ← pure, the page to read first
+//!               1 canonical path        ✗ 400 path_ambiguous
+//!               2 route and method      ✗ 404 route_not_found · 405 method_not_allowed
+//!               3 extract token         ✗ 401 token_missing · 400 token_conflict
+//!               4 verify token          ✗ 401 token_invalid · token_expired
+//!               5 admit its claims      ✗ 403 access_denied
+//!               6 map subject → UserId  ✗ 403 user_not_mapped
+//!               7 get or issue UserSig
+//!               = Permit
+//!           proxy::upstream_request_filter   inject into the request: here, nowhere earlier
+//!   ─▶ app
+//!           proxy::response_filter     inject into the answer, `no-store` whenever a UserSig leaves
+//!           proxy::logging             one access line, one counter
+//!   any ✗   proxy::respond             one `Rejection` → status, code, body, WWW-Authenticate
+//! ```
+//!
+//! A later stage takes what the earlier one made, so a stage cannot be skipped:
+//! [`BearerToken`](token::BearerToken) → [`SessionClaims`](token::verify::SessionClaims) →
+//! [`UserId`](identity::UserId) → [`UserSig`](usersig::UserSig) → [`Permit`](authorize::Permit).
+//!
+//! # Layers
+//!
+//! | layer | modules | may use |
+//! |---|---|---|
+//! | core | `time` `secret` `json` `token` `identity` `usersig` `policy` `rejection` `authorize` | no framework, file, environment, socket or clock: time is an argument |
+//! | config | `config` | core, files, environment |
+//! | metrics | `metrics` | core |
+//! | edge | `proxy` | core, `metrics`, Pingora |
+//! | around | `telemetry` `sandbox` `demo` | core |
+//! | joint | `server` | all of the above |
+//! | commands | `cli` | all of the above |
+//!
+//! A test reads the sources and fails when an import breaks this.
+//!
+//! # The words
+//!
+//! *session token, claims, subject* · `UserId`, `UserSig`, `SdkAppId`, `SecretKey` · *route, access, inject* ·
+//! *permit, rejection* · *downstream, upstream, peer*. Parse, find, extract, verify, admit, map, issue, inject, reject,
+//! respond.
 
+pub mod authorize;
 pub mod identity;
 pub mod json;
+pub mod policy;
+pub mod rejection;
 pub mod secret;
 pub mod time;
+pub mod token;
 pub mod usersig;
+
+pub mod cli;
+pub mod config;
+pub mod metrics;
+
+pub mod proxy;
+
+pub mod demo;
+pub mod sandbox;
+pub mod server;
+pub mod telemetry;

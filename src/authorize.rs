@@ -1,0 +1,432 @@
+//! The whole decision about a request, in request order. The page to read first.
+//!
+//! ```text
+//! 1 canonical path         400 path_ambiguous
+//! 2 route and method       404 route_not_found · 405 method_not_allowed
+//! 3 extract token          401 token_missing · 400 token_conflict
+//! 4 verify token           401 token_invalid · token_expired
+//! 5 admit its claims       403 access_denied
+//! 6 map subject → UserId   403 user_not_mapped
+//! 7 get or issue UserSig
+//! = Permit
+//! ```
+//!
+//! Pure: no I/O, no clock. Each stage takes what the one before it made, so none can be skipped; a public route ends
+//! after stage 2 because of its kind, never because a token is missing.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, Method, header};
+use serde_json::Value;
+
+use crate::identity::{IdentityMap, UserId};
+use crate::json::JsonPointer;
+pub use crate::policy::Inject;
+use crate::policy::{Access, CanonicalPath, HostName, Matched, RouteTable, Tolerance};
+use crate::rejection::Rejection;
+use crate::time::UnixTime;
+use crate::token::TokenError;
+use crate::token::extract::{ExtractError, TokenSources};
+use crate::token::keys::Algorithm;
+use crate::token::verify::{SessionClaims, Verifier};
+use crate::token::{BearerToken, extract::Extracted};
+use crate::usersig::cache::{Lookup, UserSigCache};
+use crate::usersig::{IssuedUserSig, Issuer, SdkAppId};
+
+/// What is judged of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    /// The method.
+    pub method: &'a Method,
+    /// The host as the request names it, with or without port; `None` when an HTTP/1.0 request names none.
+    pub host: Option<&'a str>,
+    /// The path exactly as it will be forwarded, without the query.
+    pub path: &'a [u8],
+    /// The query without `?`; only a token of a WebSocket upgrade is ever read from it.
+    pub query: Option<&'a str>,
+    /// The header.
+    pub headers: &'a HeaderMap,
+    /// Whether this is a WebSocket upgrade.
+    pub websocket: bool,
+}
+
+/// A request that may pass, and what it gets.
+#[derive(Clone, Debug)]
+pub struct Permit {
+    /// The route's label for logs and metrics.
+    pub route: Arc<str>,
+    /// Where it goes.
+    pub target: Target,
+    /// Whose request it is.
+    pub caller: Caller,
+}
+
+/// Where a permitted request goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// To the upstream with this index, with this injected.
+    Upstream {
+        /// Index into the configured upstreams.
+        upstream: usize,
+        /// What is injected when there is a UserSig.
+        inject: Inject,
+    },
+    /// To our own endpoint, which answers with the caller's UserSig.
+    UserSigEndpoint,
+    /// A CORS preflight for our own endpoint.
+    UserSigPreflight,
+}
+
+/// Whose request it is.
+#[derive(Clone, Debug)]
+pub enum Caller {
+    /// Nobody known: a public route, or no token on an optional one.
+    Anonymous,
+    /// The user of a verified session.
+    User(User),
+}
+
+/// A verified user.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// The Chat account.
+    pub user_id: UserId,
+    /// The algorithm that the session token was signed with.
+    pub algorithm: Algorithm,
+    /// The UserSig, where the route hands one out.
+    pub login: Option<Login>,
+}
+
+/// What a Chat SDK logs in with.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// The application.
+    pub sdk_app_id: SdkAppId,
+    /// The UserSig and its moments.
+    pub issued: IssuedUserSig,
+    /// From when on a request gets a newer one.
+    pub refresh_after: UnixTime,
+    /// What the cache had to do.
+    pub lookup: Lookup,
+}
+
+/// What happens to a CORS preflight of an app route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preflight {
+    /// It goes to the app, as nobody and without injection.
+    Forward,
+    /// It is refused.
+    Deny,
+}
+
+/// What one issuer's claims must say and how they become a UserID.
+#[derive(Clone, Debug)]
+pub struct ClaimRules {
+    /// Claims that must have exactly these values.
+    pub require: Vec<(JsonPointer, Value)>,
+    /// The mapping of the subject.
+    pub identity: IdentityMap,
+}
+
+/// All that an [`Authorizer`] is made of.
+#[derive(Debug)]
+pub struct Settings {
+    /// The routes.
+    pub routes: RouteTable,
+    /// Spellings of paths that are let through.
+    pub tolerance: Tolerance,
+    /// The treatment of preflights.
+    pub preflight: Preflight,
+    /// The path of our own endpoint, if it is on.
+    pub endpoint: Option<CanonicalPath>,
+    /// Where session tokens are found.
+    pub sources: TokenSources,
+    /// How they are verified.
+    pub verifier: Verifier,
+    /// Rules for each issuer, in the order of the verifier's issuers.
+    pub claim_rules: Vec<ClaimRules>,
+    /// Signs UserSigs.
+    pub issuer: Issuer,
+    /// The life that every UserSig handed out still has.
+    pub min_remaining: Duration,
+    /// How many users the cache holds.
+    pub cache_capacity: NonZeroUsize,
+}
+
+/// Judges the requests of one site.
+pub struct Authorizer {
+    settings: Settings,
+    cache: UserSigCache,
+}
+
+impl Authorizer {
+    /// An authorizer with an empty cache.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            cache: UserSigCache::new(settings.cache_capacity, settings.min_remaining),
+            settings,
+        }
+    }
+
+    /// Decides about a request at the moment `now`.
+    pub fn authorize(&self, parts: &Parts<'_>, now: UnixTime) -> Result<Permit, Rejection> {
+        let path = CanonicalPath::parse(parts.path, self.settings.tolerance)
+            .map_err(Rejection::PathAmbiguous)?;
+        let passage = self.find_passage(parts, &path)?;
+        let caller = match passage.access {
+            Access::Deny => return Err(Rejection::RouteNotFound),
+            Access::Public => Caller::Anonymous,
+            Access::Optional => match self.extract(parts)? {
+                Some(token) => self.identify(&token, &passage, now)?,
+                None => Caller::Anonymous,
+            },
+            Access::Session => {
+                let token = self.extract(parts)?.ok_or(Rejection::TokenMissing)?;
+                self.identify(&token, &passage, now)?
+            }
+        };
+        Ok(Permit {
+            route: passage.route,
+            target: passage.target,
+            caller,
+        })
+    }
+
+    /// The users that are in the cache now.
+    pub fn cached_users(&self) -> usize {
+        self.cache.len()
+    }
+
+    /// The route that names the path, our own paths first: those are never the app's.
+    fn find_passage(
+        &self,
+        parts: &Parts<'_>,
+        path: &CanonicalPath,
+    ) -> Result<Passage, Rejection> {
+        let host = parts
+            .host
+            .map(HostName::from_authority)
+            .transpose()
+            .map_err(Rejection::HostInvalid)?;
+        if self.settings.endpoint.as_ref() == Some(path) {
+            return endpoint_passage(parts);
+        }
+        if self.is_our_own(path) {
+            return Err(Rejection::RouteNotFound);
+        }
+        // TRACE would hand an injected UserSig back to whoever sends it.
+        if parts.method == Method::TRACE {
+            let allow = String::new();
+            return Err(Rejection::MethodNotAllowed { allow });
+        }
+        match preflight_for(parts) {
+            Some(method) => self.preflight_passage(host.as_ref(), &method, path),
+            None => self.route(host.as_ref(), parts.method, path),
+        }
+    }
+
+    fn route(
+        &self,
+        host: Option<&HostName>,
+        method: &Method,
+        path: &CanonicalPath,
+    ) -> Result<Passage, Rejection> {
+        let Matched { route, access } =
+            self.settings
+                .routes
+                .find(host, method, path)
+                .map_err(|error| Rejection::MethodNotAllowed { allow: error.allow })?;
+        Ok(Passage {
+            route: route.name.clone(),
+            access,
+            target: Target::Upstream {
+                upstream: route.upstream,
+                inject: route.inject,
+            },
+        })
+    }
+
+    /// A preflight goes where the request that it asks about would go, but as nobody.
+    fn preflight_passage(
+        &self,
+        host: Option<&HostName>,
+        asked: &Method,
+        path: &CanonicalPath,
+    ) -> Result<Passage, Rejection> {
+        let passage = self.route(host, asked, path)?;
+        if self.settings.preflight == Preflight::Deny {
+            return Err(Rejection::AccessDenied);
+        }
+        Ok(passage.for_nobody())
+    }
+
+    /// Whether a path belongs to the proxy, however its letters are cased or its slashes doubled.
+    fn is_our_own(&self, path: &CanonicalPath) -> bool {
+        let mut named = path.segments().filter(|segment| !segment.is_empty());
+        let below_prefix = named
+            .next()
+            .is_some_and(|first| first.eq_ignore_ascii_case(OWN_SEGMENT));
+        below_prefix
+            || self
+                .settings
+                .endpoint
+                .as_ref()
+                .is_some_and(|endpoint| same_but_for_case(endpoint, path))
+    }
+
+    fn extract(&self, parts: &Parts<'_>) -> Result<Option<BearerToken>, Rejection> {
+        let extracted =
+            self.settings
+                .sources
+                .extract(parts.headers, parts.query, parts.websocket);
+        match extracted {
+            Ok(found) => Ok(found.map(|Extracted { token, .. }| token)),
+            Err(ExtractError::Conflict) => Err(Rejection::TokenConflict),
+            Err(ExtractError::Invalid(error)) => Err(Rejection::Token(error)),
+        }
+    }
+
+    fn identify(
+        &self,
+        token: &BearerToken,
+        passage: &Passage,
+        now: UnixTime,
+    ) -> Result<Caller, Rejection> {
+        let session = self.verify(token, now)?;
+        let rules = self.rules_for(&session)?;
+        admit(&session, rules)?;
+        let user_id = rules
+            .identity
+            .map(session.claims())
+            .map_err(Rejection::UserNotMapped)?;
+        let login = match passage.target.hands_out_login() {
+            true => Some(self.login(&user_id, now)?),
+            false => None,
+        };
+        Ok(Caller::User(User {
+            user_id,
+            algorithm: session.algorithm(),
+            login,
+        }))
+    }
+
+    fn verify(&self, token: &BearerToken, now: UnixTime) -> Result<SessionClaims, Rejection> {
+        let verified = self.settings.verifier.verify(token, now);
+        verified.map_err(|error: TokenError| Rejection::Token(error))
+    }
+
+    fn rules_for(&self, session: &SessionClaims) -> Result<&ClaimRules, Rejection> {
+        let rules = self.settings.claim_rules.get(session.issuer());
+        rules.ok_or(Rejection::Internal)
+    }
+
+    fn login(&self, user_id: &UserId, now: UnixTime) -> Result<Login, Rejection> {
+        let issuer = &self.settings.issuer;
+        let (issued, lookup) = self
+            .cache
+            .get_or_issue(user_id, issuer, now)
+            .map_err(|_| Rejection::Internal)?;
+        Ok(Login {
+            sdk_app_id: issuer.sdk_app_id(),
+            refresh_after: self.cache.refresh_after(&issued),
+            issued,
+            lookup,
+        })
+    }
+}
+
+/// The outcome of stage 2.
+struct Passage {
+    route: Arc<str>,
+    access: Access,
+    target: Target,
+}
+
+impl Passage {
+    fn for_nobody(self) -> Self {
+        let target = match self.target {
+            Target::Upstream { upstream, .. } => Target::Upstream {
+                upstream,
+                inject: Inject::default(),
+            },
+            own @ (Target::UserSigEndpoint | Target::UserSigPreflight) => own,
+        };
+        let access = match self.access {
+            Access::Deny => Access::Deny,
+            Access::Public | Access::Optional | Access::Session => Access::Public,
+        };
+        Self {
+            access,
+            target,
+            ..self
+        }
+    }
+}
+
+impl Target {
+    fn hands_out_login(self) -> bool {
+        match self {
+            Self::Upstream { inject, .. } => !inject.is_none(),
+            Self::UserSigEndpoint => true,
+            Self::UserSigPreflight => false,
+        }
+    }
+}
+
+fn endpoint_passage(parts: &Parts<'_>) -> Result<Passage, Rejection> {
+    let (access, target) = match *parts.method {
+        Method::GET | Method::HEAD => (Access::Session, Target::UserSigEndpoint),
+        Method::OPTIONS => (Access::Public, Target::UserSigPreflight),
+        _ => {
+            let allow = "GET, HEAD, OPTIONS".to_owned();
+            return Err(Rejection::MethodNotAllowed { allow });
+        }
+    };
+    Ok(Passage {
+        route: Arc::from(ENDPOINT_ROUTE),
+        access,
+        target,
+    })
+}
+
+/// The method that a CORS preflight (Fetch standard, section 3.2.2) asks about, if the request is one.
+fn preflight_for(parts: &Parts<'_>) -> Option<Method> {
+    if parts.method != Method::OPTIONS || !parts.headers.contains_key(header::ORIGIN) {
+        return None;
+    }
+    let asked = parts.headers.get(header::ACCESS_CONTROL_REQUEST_METHOD)?;
+    Method::from_bytes(asked.as_bytes()).ok()
+}
+
+fn admit(session: &SessionClaims, rules: &ClaimRules) -> Result<(), Rejection> {
+    let matches = |(claim, value): &(JsonPointer, Value)| {
+        claim.find(session.claims()) == Some(value)
+    };
+    match rules.require.iter().all(matches) {
+        true => Ok(()),
+        false => Err(Rejection::AccessDenied),
+    }
+}
+
+/// Empty segments are left out on both sides, as servers that merge slashes do.
+fn same_but_for_case(one: &CanonicalPath, two: &CanonicalPath) -> bool {
+    let mut left = one.segments().filter(|segment| !segment.is_empty());
+    let mut right = two.segments().filter(|segment| !segment.is_empty());
+    loop {
+        match (left.next(), right.next()) {
+            (None, None) => return true,
+            (Some(one), Some(two)) if one.eq_ignore_ascii_case(two) => {}
+            _ => return false,
+        }
+    }
+}
+
+/// The label of our own endpoint in logs and metrics.
+pub const ENDPOINT_ROUTE: &str = "usersig_endpoint";
+/// Everything below this first path segment is the proxy's own.
+const OWN_SEGMENT: &str = "_chat";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+//! The commands. Each lives in a file of its own, prints what it found and gives an exit code.
+//!
+//! Exit codes, everywhere: 0 good, 1 what was asked for is wrong (configuration, user, UserSig), 2 usage or unreadable.
+
+mod check;
+mod demo;
+mod inspect;
+mod mint;
+mod run;
+mod sandbox;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{self, Config, LoadError};
+
+/// Gives an existing app Tencent Cloud Chat login without a change in the app.
+///
+/// The proxy stands in front of the app. It verifies the app's own session token (a JWT), maps its subject to a Chat
+/// UserID, issues a UserSig and hands it to the app or to the client. The secret key never leaves the proxy.
+#[derive(Parser)]
+#[command(version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "New here? Run `usersig-proxy demo` and try the lines that it prints.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Run(run::Run),
+    Check(check::Check),
+    Demo(demo::Demo),
+    Sandbox(sandbox::Serve),
+    Mint(mint::Mint),
+    Inspect(inspect::Inspect),
+}
+
+/// What a command failed with, beyond what it has printed.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    /// The configuration has errors.
+    #[error("{0}")]
+    Config(LoadError),
+    /// Something that was asked for is wrong.
+    #[error("{0}")]
+    Refused(String),
+    /// Input that cannot be read.
+    #[error("cannot read {name}: {source}")]
+    Unreadable { name: String, source: io::Error },
+    /// The server does not start.
+    #[error("{0}")]
+    Start(#[from] crate::server::StartError),
+    /// Output that cannot be written.
+    #[error("cannot write: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl CliError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Config(LoadError::Invalid(_)) | Self::Refused(_) | Self::Start(_) => {
+                ExitCode::from(1)
+            }
+            Self::Config(LoadError::Unreadable { .. })
+            | Self::Unreadable { .. }
+            | Self::Output(_) => ExitCode::from(2),
+        }
+    }
+}
+
+/// Parses the command line, runs the command and gives the process's exit code.
+pub fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Run(command) => command.run(),
+        Command::Check(command) => command.run(),
+        Command::Demo(command) => command.run(),
+        Command::Sandbox(command) => command.run(),
+        Command::Mint(command) => command.run(),
+        Command::Inspect(command) => command.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        // The reader has what it wanted: `usersig-proxy mint … | head -1`.
+        Err(CliError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "{error}");
+            error.exit_code()
+        }
+    }
+}
+
+/// Where the configuration is.
+#[derive(clap::Args)]
+struct ConfigFile {
+    /// The configuration file
+    #[arg(short, long, value_name = "FILE", env = "USERSIG_PROXY_CONFIG")]
+    config: PathBuf,
+}
+
+fn load(path: &Path) -> Result<Config, CliError> {
+    config::load(path, &|name| std::env::var(name).ok()).map_err(CliError::Config)
+}

@@ -1,0 +1,133 @@
+//! `demo`: the whole job in one process, with nothing to set up.
+
+use std::fs;
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::cli::{CliError, load, run};
+use crate::config::Config;
+use crate::demo::{DemoApp, DemoKeys};
+use crate::sandbox::Sandbox;
+use crate::secret::SecretBytes;
+use crate::server::{Runner, check_addresses};
+use crate::time::UnixTime;
+
+/// Show the main job: an app, the proxy in front of it and a stand-in for Chat
+///
+/// The app has a login form and a JSON API and signs its own session tokens; it knows nothing of Chat. The proxy adds the
+/// UserSig. Prints `curl` lines to try, and what they answer. Ctrl-C ends it.
+#[derive(clap::Args)]
+pub(super) struct Demo {
+    /// Where the proxy listens; a loopback address
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+}
+
+/// The addresses of one demo.
+struct Addresses {
+    proxy: SocketAddr,
+    ops: SocketAddr,
+    app: SocketAddr,
+    sandbox: SocketAddr,
+}
+
+impl Demo {
+    pub(super) fn run(self) -> Result<(), CliError> {
+        if !self.listen.ip().is_loopback() {
+            let text = "the demo listens on loopback only: its keys and passwords are public";
+            return Err(CliError::Refused(text.to_owned()));
+        }
+        check_addresses([&self.listen])?;
+        let addresses = Addresses {
+            proxy: self.listen,
+            ops: free_address()?,
+            app: free_address()?,
+            sandbox: free_address()?,
+        };
+        let config = demo_config(&addresses)?;
+        run::start_logging(&config);
+        let mut runner = Runner::new(&config.runtime);
+        add_app(&mut runner, addresses.app)?;
+        add_sandbox(&mut runner, addresses.sandbox, &config);
+        runner.add_proxy(config)?;
+        writeln!(io::stdout(), "{}", instructions(&addresses))?;
+        runner.run()
+    }
+}
+
+/// The quickstart configuration on this demo's addresses, read like any other from its folder.
+fn demo_config(addresses: &Addresses) -> Result<Config, CliError> {
+    let folder = Folder::create()?;
+    let config = QUICKSTART
+        .replace("127.0.0.1:8080", &addresses.proxy.to_string())
+        .replace("127.0.0.1:9090", &addresses.ops.to_string())
+        .replace("127.0.0.1:3000", &addresses.app.to_string());
+    fs::create_dir(folder.0.join("demo"))?;
+    for (name, text) in [
+        ("demo/chat-secret-key", CHAT_SECRET_KEY),
+        ("demo/session-secret", SESSION_SECRET),
+        ("demo/session-public.pem", SESSION_PUBLIC),
+        ("quickstart.toml", &config),
+    ] {
+        fs::write(folder.0.join(name), text)?;
+    }
+    load(&folder.0.join("quickstart.toml"))
+}
+
+fn add_app(runner: &mut Runner, address: SocketAddr) -> Result<(), CliError> {
+    let secret = SecretBytes::new(SESSION_SECRET.trim_end().as_bytes().to_vec());
+    let keys = DemoKeys::new(&secret, SESSION_PRIVATE.as_bytes())
+        .map_err(|error| CliError::Refused(error.to_string()))?;
+    let app = DemoApp::new(keys);
+    runner.add_app("app", address, move |request| {
+        app.answer(request, UnixTime::from(SystemTime::now()))
+    });
+    Ok(())
+}
+
+fn add_sandbox(runner: &mut Runner, address: SocketAddr, config: &Config) {
+    let sandbox = Sandbox::new(config.chat.sdk_app_id, config.chat.secret_key.clone());
+    runner.add_app("sandbox", address, move |request| {
+        sandbox.answer(request, UnixTime::from(SystemTime::now()))
+    });
+}
+
+/// What to try. A line with `$` is for a shell; the line below it is what it answers, `…` standing for what varies.
+fn instructions(addresses: &Addresses) -> String {
+    INSTRUCTIONS
+        .replace("{proxy}", &addresses.proxy.to_string())
+        .replace("{sandbox}", &addresses.sandbox.to_string())
+        .replace("{ops}", &addresses.ops.to_string())
+}
+
+fn free_address() -> io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+}
+
+/// A folder of this process alone that goes when the value does.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn create() -> io::Result<Self> {
+        let name = format!("usersig-proxy-demo-{:032x}", rand::random::<u128>());
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left holds example keys only.
+        let _ = fs::remove_dir_all(Path::new(&self.0));
+    }
+}
+
+const QUICKSTART: &str = include_str!("../../conf/quickstart.toml");
+const CHAT_SECRET_KEY: &str = include_str!("../../conf/demo/chat-secret-key");
+const SESSION_SECRET: &str = include_str!("../../conf/demo/session-secret");
+const SESSION_PRIVATE: &str = include_str!("../../conf/demo/session-private.pem");
+const SESSION_PUBLIC: &str = include_str!("../../conf/demo/session-public.pem");
+const INSTRUCTIONS: &str = include_str!("demo/instructions.txt");

@@ -1,0 +1,191 @@
+//! `inspect`: what a UserSig or a session token says, and whether it is good.
+
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+
+use crate::authorize::ClaimRules;
+use crate::cli::{CliError, load};
+use crate::config::Config;
+use crate::json::{Object, parse_object};
+use crate::time::UnixTime;
+use crate::token::BearerToken;
+use crate::usersig::decode::Decoded;
+
+/// Show what a UserSig or a session token says
+///
+/// Decodes it without its credential part: a UserSig's signature and the values of a token's private claims are not
+/// shown. With --config it is verified as well, and a session token is mapped to its UserID. Exit code 1 when it is not
+/// good.
+#[derive(clap::Args)]
+#[command(after_help = "Give it on standard input, so that it does not stand in the list of processes:
+  usersig-proxy mint -c conf/quickstart.toml -u 27149 | usersig-proxy inspect -c conf/quickstart.toml")]
+pub(super) struct Inspect {
+    /// The configuration whose keys verify it
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// The UserSig or session token; read from standard input when left out
+    #[arg(value_name = "TEXT")]
+    text: Option<String>,
+}
+
+impl Inspect {
+    pub(super) fn run(self) -> Result<(), CliError> {
+        let config = self.config.as_deref().map(load).transpose()?;
+        let text = match self.text {
+            Some(text) => text,
+            None => read_stdin()?,
+        };
+        let text = text.trim();
+        let now = UnixTime::from(SystemTime::now());
+        match text.contains('.') {
+            true => inspect_token(text, config.as_ref(), now),
+            false => inspect_usersig(text, config.as_ref(), now),
+        }
+    }
+}
+
+fn inspect_usersig(text: &str, config: Option<&Config>, now: UnixTime) -> Result<(), CliError> {
+    let decoded = Decoded::parse(text)
+        .map_err(|error| CliError::Refused(format!("not a UserSig: {error}")))?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "UserSig")?;
+    writeln!(out, "  UserID     {}", decoded.identifier)?;
+    writeln!(out, "  SDKAppID   {}", decoded.sdk_app_id)?;
+    writeln!(out, "  issued     {}", moment(decoded.time.into()))?;
+    writeln!(out, "  valid for  {} s", decoded.expire)?;
+    writeln!(
+        out,
+        "  expires    {}",
+        moment(decoded.expires_at().as_secs())
+    )?;
+    if let Some(userbuf) = &decoded.userbuf {
+        writeln!(out, "  userbuf    {} bytes", userbuf.len())?;
+    }
+    let Some(config) = config else {
+        writeln!(out, "  verified   no: give --config to verify it")?;
+        return Ok(());
+    };
+    if decoded.sdk_app_id != config.chat.sdk_app_id.get() {
+        return Err(refuse("it is for another SDKAppID than configured"));
+    }
+    decoded
+        .verify(&config.chat.secret_key, now)
+        .map_err(|error| refuse(&error.to_string()))?;
+    writeln!(out, "  verified   yes")?;
+    Ok(())
+}
+
+fn inspect_token(text: &str, config: Option<&Config>, now: UnixTime) -> Result<(), CliError> {
+    let not_a_token = |error| CliError::Refused(format!("not a session token: {error}"));
+    let token = BearerToken::parse(text).map_err(not_a_token)?;
+    let mut parts = text.split('.').map(decode_part);
+    let mut out = io::stdout().lock();
+    writeln!(out, "Session token")?;
+    print_members(&mut out, "header", parts.next().flatten(), &PUBLIC_HEADER)?;
+    print_members(&mut out, "claims", parts.next().flatten(), &PUBLIC_CLAIMS)?;
+    let Some(config) = config else {
+        writeln!(out, "  verified   no: give --config to verify it")?;
+        return Ok(());
+    };
+    let session = config
+        .site
+        .verifier
+        .verify(&token, now)
+        .map_err(|error| refuse(&error.to_string()))?;
+    writeln!(out, "  verified   yes, as issuer {:?}", session.issuer_name())?;
+    let rules = config.site.claim_rules.get(session.issuer());
+    match rules.map(|rules| admitted(rules, session.claims())) {
+        Some(Ok(user)) => writeln!(out, "  UserID     {user}")?,
+        Some(Err(reason)) => return Err(refuse(&reason)),
+        None => {}
+    }
+    Ok(())
+}
+
+fn admitted(rules: &ClaimRules, claims: &Object) -> Result<String, String> {
+    let missing = rules
+        .require
+        .iter()
+        .find(|(claim, value)| claim.find(claims) != Some(value));
+    if let Some((claim, _)) = missing {
+        return Err(format!("the claim {claim} is not as required"));
+    }
+    let user = rules.identity.map(claims);
+    user.map(|user| user.to_string())
+        .map_err(|error| error.to_string())
+}
+
+fn decode_part(part: &str) -> Option<Object> {
+    parse_object(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
+}
+
+/// Names of all members; values only of those that identify nobody.
+fn print_members(
+    out: &mut impl Write,
+    title: &str,
+    members: Option<Object>,
+    public: &[&str],
+) -> io::Result<()> {
+    let Some(members) = members else {
+        return writeln!(out, "  {title}     not a strict JSON object");
+    };
+    writeln!(out, "  {title}")?;
+    for (name, value) in &members {
+        let shown = match value {
+            Value::Number(number) if TIMES.contains(&name.as_str()) => {
+                number.as_u64().map_or_else(|| number.to_string(), moment)
+            }
+            value if public.contains(&name.as_str()) => value.to_string(),
+            value => format!("({})", kind(value)),
+        };
+        writeln!(out, "    {name:<10} {shown}")?;
+    }
+    Ok(())
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number with a fraction",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+fn refuse(reason: &str) -> CliError {
+    CliError::Refused(format!("not verified: {reason}"))
+}
+
+fn moment(seconds: u64) -> String {
+    // The formatter knows years up to 9999.
+    let time = UNIX_EPOCH.checked_add(Duration::from_secs(seconds.min(LAST_SECOND)));
+    let text = time.map(|time| humantime::format_rfc3339_seconds(time).to_string());
+    format!("{seconds} ({})", text.unwrap_or_default())
+}
+
+fn read_stdin() -> Result<String, CliError> {
+    let mut text = String::new();
+    io::stdin()
+        .take(MAX_INPUT_BYTES)
+        .read_to_string(&mut text)
+        .map_err(|source| CliError::Unreadable {
+            name: "standard input".to_owned(),
+            source,
+        })?;
+    Ok(text)
+}
+
+const MAX_INPUT_BYTES: u64 = 64 * 1024;
+const LAST_SECOND: u64 = 253_402_300_799;
+const TIMES: [&str; 4] = ["exp", "nbf", "iat", "auth_time"];
+const PUBLIC_HEADER: [&str; 3] = ["alg", "typ", "kid"];
+const PUBLIC_CLAIMS: [&str; 2] = ["iss", "aud"];

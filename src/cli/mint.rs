@@ -1,0 +1,130 @@
+//! `mint`: UserSigs on the command line, for operators and load tests.
+
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use clap::ValueEnum;
+use serde_json::json;
+
+use crate::cli::{CliError, ConfigFile, load};
+use crate::config::Config;
+use crate::identity::UserId;
+use crate::time::UnixTime;
+use crate::usersig::{IssuedUserSig, Issuer};
+
+/// Print UserSigs for one or many users
+///
+/// Signs with the application, key and lifetime of the configuration. Names that are reserved for administrators are
+/// refused. Who can run this can log in as any user: run it where the key is, and nowhere else.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  usersig-proxy mint --config conf/quickstart.toml --user 27149
+  usersig-proxy mint --config conf/quickstart.toml --users names.txt --format json
+  seq 1000 | usersig-proxy mint --config conf/quickstart.toml --users -")]
+pub(super) struct Mint {
+    #[command(flatten)]
+    file: ConfigFile,
+
+    /// A UserID; may be given several times
+    #[arg(short, long, value_name = "USERID", required_unless_present = "users")]
+    user: Vec<String>,
+
+    /// A file with one UserID a line; "-" is standard input
+    #[arg(long, value_name = "FILE")]
+    users: Option<PathBuf>,
+
+    /// How each UserSig is printed
+    #[arg(long, value_enum, default_value_t = MintFormat::Text)]
+    format: MintFormat,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum MintFormat {
+    /// The UserSig alone for one `--user`, else UserID, tab, UserSig
+    Text,
+    /// One JSON object a line: sdkAppId, userId, userSig, expiresAt
+    Json,
+}
+
+impl Mint {
+    pub(super) fn run(self) -> Result<(), CliError> {
+        let config = load(&self.file.config)?;
+        let minter = Minter {
+            now: UnixTime::from(SystemTime::now()),
+            bare: self.users.is_none() && self.user.len() == 1,
+            format: self.format,
+            config: &config,
+        };
+        let mut output = BufWriter::new(io::stdout().lock());
+        for name in &self.user {
+            minter.mint(name, &mut output)?;
+        }
+        if let Some(file) = &self.users {
+            minter.mint_all(file, &mut output)?;
+        }
+        Ok(output.flush()?)
+    }
+}
+
+struct Minter<'a> {
+    config: &'a Config,
+    now: UnixTime,
+    format: MintFormat,
+    bare: bool,
+}
+
+impl Minter<'_> {
+    fn mint_all(&self, file: &Path, output: &mut impl Write) -> Result<(), CliError> {
+        let unreadable = |source| CliError::Unreadable {
+            name: file.display().to_string(),
+            source,
+        };
+        let input: Box<dyn BufRead> = match file.as_os_str() == "-" {
+            true => Box::new(io::stdin().lock()),
+            false => Box::new(BufReader::new(
+                std::fs::File::open(file).map_err(unreadable)?,
+            )),
+        };
+        for line in input.lines() {
+            let line = line.map_err(unreadable)?;
+            if !line.trim().is_empty() {
+                self.mint(line.trim(), output)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn mint(&self, name: &str, output: &mut impl Write) -> Result<(), CliError> {
+        let user = UserId::parse(name, &self.config.chat.reserved)
+            .map_err(|error| CliError::Refused(format!("user {name:?}: {error}")))?;
+        let issuer: &Issuer = &self.config.site.issuer;
+        let issued = issuer
+            .issue(&user, self.now)
+            .map_err(|error| CliError::Refused(error.to_string()))?;
+        self.print(&user, &issued, output)?;
+        Ok(())
+    }
+
+    fn print(
+        &self,
+        user: &UserId,
+        issued: &IssuedUserSig,
+        output: &mut impl Write,
+    ) -> io::Result<()> {
+        let user_sig = issued.user_sig.expose();
+        match self.format {
+            MintFormat::Text if self.bare => writeln!(output, "{user_sig}"),
+            MintFormat::Text => writeln!(output, "{user}\t{user_sig}"),
+            MintFormat::Json => {
+                let line = json!({
+                    "sdkAppId": self.config.chat.sdk_app_id.get(),
+                    "userId": user.as_str(),
+                    "userSig": user_sig,
+                    "expiresAt": issued.expires_at.as_secs(),
+                });
+                writeln!(output, "{line}")
+            }
+        }
+    }
+}

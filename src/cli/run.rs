@@ -1,0 +1,48 @@
+//! `run`: the proxy itself.
+
+use crate::cli::{CliError, ConfigFile, load};
+use crate::config::{Config, LogFormat, LogLevel};
+use crate::server::Runner;
+use crate::telemetry::{self, Format};
+
+/// Run the proxy until a signal ends it
+///
+/// SIGTERM stops accepting and lets running requests finish within `runtime.grace_period`; SIGINT (Ctrl-C) ends at once.
+/// With an error in the configuration nothing starts; the exit code is 1, and 2 when the file cannot be read.
+#[derive(clap::Args)]
+pub(super) struct Run {
+    #[command(flatten)]
+    file: ConfigFile,
+}
+
+impl Run {
+    pub(super) fn run(self) -> Result<(), CliError> {
+        let config = load(&self.file.config)?;
+        start_logging(&config);
+        let mut runner = Runner::new(&config.runtime);
+        runner.add_proxy(config)?;
+        runner.run()
+    }
+}
+
+/// Starts logging and writes the configuration's warnings to it.
+pub(super) fn start_logging(config: &Config) {
+    let format = match config.log.format {
+        LogFormat::Json => Format::Json,
+        LogFormat::Text => Format::Text,
+    };
+    let level = match config.log.level {
+        LogLevel::Error => tracing::Level::ERROR,
+        LogLevel::Warn => tracing::Level::WARN,
+        LogLevel::Info => tracing::Level::INFO,
+        LogLevel::Debug => tracing::Level::DEBUG,
+        LogLevel::Trace => tracing::Level::TRACE,
+    };
+    telemetry::init(format, level);
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    for address in &config.listen {
+        tracing::info!(%address, "listening");
+    }
+}

@@ -1,0 +1,43 @@
+//! `sandbox`: the stand-in for the Chat backend, alone.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::time::SystemTime;
+
+use crate::cli::{CliError, ConfigFile, load, run};
+use crate::sandbox::Sandbox;
+use crate::server::{Runner, check_addresses};
+use crate::time::UnixTime;
+
+/// Run a stand-in for the Chat backend, for tests and load tests
+///
+/// It verifies UserSigs for the application and key of the configuration, strictly, and answers with Chat's own error
+/// codes. It is not Chat: it stores nothing and reaches nothing.
+#[derive(clap::Args)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    file: ConfigFile,
+
+    /// Where to listen; a loopback address
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
+    listen: SocketAddr,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> Result<(), CliError> {
+        let config = load(&self.file.config)?;
+        if !self.listen.ip().is_loopback() {
+            let text = "the sandbox listens on loopback only: it is a tool for tests";
+            return Err(CliError::Refused(text.to_owned()));
+        }
+        check_addresses([&self.listen])?;
+        run::start_logging(&config);
+        let sandbox = Sandbox::new(config.chat.sdk_app_id, config.chat.secret_key);
+        writeln!(io::stdout(), "sandbox on http://{}/sandbox/", self.listen)?;
+        let mut runner = Runner::new(&config.runtime);
+        runner.add_app("sandbox", self.listen, move |request| {
+            sandbox.answer(request, UnixTime::from(SystemTime::now()))
+        });
+        runner.run()
+    }
+}

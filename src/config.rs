@@ -1,0 +1,232 @@
+//! The configuration: one TOML file, read whole into types that cannot hold a wrong value.
+//!
+//! [`load`] reports every error at once, each with its line, its key and a hint, and gives a [`Config`] only when there
+//! is none. Secrets are read from where the file refers to; none stands in the file. `raw` reads text with positions,
+//! `parse` gives it meaning, `secrets` follows the references. Nothing here knows the proxy: `server` joins the two.
+
+mod error;
+mod parse;
+mod raw;
+mod secrets;
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderName;
+
+pub use self::error::{Diagnostic, Diagnostics, LoadError};
+use self::error::{Place, Report};
+use crate::authorize;
+use crate::identity::ReservedNames;
+use crate::usersig::{SdkAppId, SecretKey};
+
+/// Everything that one configuration file says, ready to use.
+#[derive(Debug)]
+pub struct Config {
+    /// Whether example keys are accepted; then every listener is on loopback.
+    pub demo: bool,
+    /// Where HTTP/1.1 and h2c are served; at least one address.
+    pub listen: Vec<SocketAddr>,
+    /// Where health and metrics are served.
+    pub ops: SocketAddr,
+    /// Threads, limits and times.
+    pub runtime: Runtime,
+    /// What is logged and how.
+    pub log: Log,
+    /// Browser origins, in lower case, that may read our own endpoint and our refusals.
+    pub cors_origins: Vec<String>,
+    /// The apps behind the proxy; at least one. Routes refer to them by index.
+    pub upstreams: Vec<Upstream>,
+    /// The Chat application.
+    pub chat: Chat,
+    /// The names under which UserID and UserSig are injected.
+    pub inject: InjectNames,
+    /// The path of our own endpoint as it was written, if it is on.
+    pub usersig_endpoint: Option<String>,
+    /// What the authorizer is made of.
+    pub site: authorize::Settings,
+    /// What works and should be looked at.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Threads, limits and times of the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Runtime {
+    /// Worker threads; `None` is one for each core.
+    pub threads: Option<NonZeroUsize>,
+    /// The largest request body in bytes, declared or streamed; an upgraded connection has no such limit.
+    pub max_body: u64,
+    /// The largest request header in bytes, all fields together.
+    pub max_header_bytes: usize,
+    /// The longest request target in bytes.
+    pub max_uri_bytes: usize,
+    /// How long an idle client connection is kept.
+    pub downstream_keepalive: Duration,
+    /// How long the proxy waits for more of a request.
+    pub downstream_read_timeout: Duration,
+    /// After a stop signal: how long running requests may still start to finish.
+    pub grace_period: Duration,
+    /// After the grace period: how long until what still runs is cut.
+    pub shutdown_timeout: Duration,
+}
+
+/// What is logged and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// The shape of a line.
+    pub format: LogFormat,
+    /// The least severe lines that are written.
+    pub level: LogLevel,
+}
+
+/// The shape of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// Text for people.
+    Text,
+}
+
+/// How severe a log line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// What failed.
+    Error,
+    /// What should be looked at.
+    Warn,
+    /// What happens, one line a request.
+    Info,
+    /// More, for finding a fault.
+    Debug,
+    /// All there is.
+    Trace,
+}
+
+/// An app behind the proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// Its name in configuration, logs and metrics.
+    pub name: String,
+    /// Where it is.
+    pub server: ServerAddress,
+    /// How long a connection may take to be made.
+    pub connect_timeout: Duration,
+    /// How long the proxy waits for more of a response.
+    pub read_timeout: Duration,
+    /// How long the app may take no more of a request.
+    pub write_timeout: Duration,
+    /// How long an idle connection is kept.
+    pub idle_timeout: Duration,
+}
+
+/// A server that speaks HTTP without TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerAddress {
+    /// A name or address in lower case; IPv6 in brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl fmt::Display for ServerAddress {
+    /// As in a `Host` header, and as a resolver takes it: `host:port`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+/// The Chat application.
+#[derive(Clone, Debug)]
+pub struct Chat {
+    /// Its number.
+    pub sdk_app_id: SdkAppId,
+    /// Its secret key.
+    pub secret_key: SecretKey,
+    /// The account that is an administrator of the application.
+    pub admin: String,
+    /// Every name that no user may be given; `admin` is one of them.
+    pub reserved: Arc<ReservedNames>,
+}
+
+/// The names under which UserID and UserSig are injected; all of them differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InjectNames {
+    /// The header for the UserID.
+    pub user_id_header: HeaderName,
+    /// The header for the UserSig.
+    pub user_sig_header: HeaderName,
+    /// The header for the SDKAppID.
+    pub sdk_app_id_header: HeaderName,
+    /// The cookie for the UserSig.
+    pub cookie_name: String,
+}
+
+/// Reads the file and all that it refers to. `env` looks a variable of the environment up.
+pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, LoadError> {
+    let bytes = read_config(path).map_err(|source| LoadError::Unreadable {
+        file: path.to_owned(),
+        source,
+    })?;
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => parse_text(path, text, env),
+        Err(error) => Err(not_utf8(path, &bytes, error.valid_up_to())),
+    }
+}
+
+fn parse_text(
+    path: &Path,
+    text: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Config, LoadError> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let report = Report::new(path, text);
+    let config = raw::parse(text, &report, parse::KEYS, |root| {
+        parse::config(root, folder, env)
+    });
+    let diagnostics = report.into_diagnostics();
+    match config {
+        Some(config) if diagnostics.errors.is_empty() => Ok(Config {
+            warnings: diagnostics.warnings,
+            ..config
+        }),
+        _ => Err(LoadError::Invalid(diagnostics)),
+    }
+}
+
+fn read_config(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?
+        .take(MAX_CONFIG_BYTES + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_CONFIG_BYTES {
+        return Err(io::Error::other("larger than 4 MiB"));
+    }
+    Ok(bytes)
+}
+
+fn not_utf8(path: &Path, bytes: &[u8], offset: usize) -> LoadError {
+    let readable = bytes.get(..offset).unwrap_or_default();
+    let text = std::str::from_utf8(readable).unwrap_or_default();
+    let report = Report::new(path, text);
+    let place = Place {
+        offset,
+        key: String::new(),
+    };
+    report.error(&place, "is not UTF-8", "save the file as UTF-8");
+    LoadError::Invalid(report.into_diagnostics())
+}
+
+const MAX_CONFIG_BYTES: u64 = 4 << 20;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+//! The Chat application and the life of its UserSigs.
+
+use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::config::raw::{Table, Value};
+use crate::config::secrets::Secrets;
+use crate::identity::{ReservedNames, UserId};
+use crate::usersig::{Lifetime, SdkAppId, SecretKey};
+
+/// What `[chat]` says.
+pub(super) struct Section {
+    pub(super) sdk_app_id: SdkAppId,
+    pub(super) secret_key: SecretKey,
+    pub(super) admin: String,
+    pub(super) lifetime: Lifetime,
+    pub(super) min_remaining: Duration,
+    pub(super) cache_capacity: NonZeroUsize,
+}
+
+pub(super) fn section(root: &Table<'_>, secrets: &Secrets<'_>) -> Option<Section> {
+    let table = root
+        .require("chat", "add [chat] with sdk_app_id, secret_key and admin")?
+        .table(&["sdk_app_id", "secret_key", "admin", "usersig"])?;
+    let sdk_app_id = table
+        .require("sdk_app_id", "the SDKAppID of the console")
+        .and_then(|value| sdk_app_id(&value));
+    let secret_key = table
+        .require("secret_key", "secret_key = { env = \"CHAT_SECRET_KEY\" }")
+        .and_then(|value| secret_key(&value, secrets));
+    let admin = table
+        .require(
+            "admin",
+            "an administrator of the console, as in \"administrator\"",
+        )
+        .and_then(|value| account(&value));
+    let usersig = table.section("usersig", &["lifetime", "min_remaining", "cache_capacity"]);
+    let lifetime = usersig.duration_or("lifetime", DEFAULT_LIFETIME, LIFETIMES);
+    let min_remaining = min_remaining(&usersig, lifetime);
+    let cache_capacity = usersig.integer_or("cache_capacity", 1_000_000, 1..=100_000_000);
+    Some(Section {
+        sdk_app_id: sdk_app_id?,
+        secret_key: secret_key?,
+        admin: admin?,
+        lifetime: Lifetime::new(lifetime).ok()?,
+        min_remaining,
+        cache_capacity: NonZeroUsize::new(usize::try_from(cache_capacity).ok()?)?,
+    })
+}
+
+/// The name of an account of the Chat application.
+pub(super) fn account(value: &Value<'_>) -> Option<String> {
+    value
+        .parsed(|name| UserId::parse(name, &ReservedNames::default()))
+        .map(|account| account.as_str().to_owned())
+}
+
+fn sdk_app_id(value: &Value<'_>) -> Option<SdkAppId> {
+    let number = value.integer(1..=u32::MAX.into())?;
+    SdkAppId::new(u32::try_from(number).ok()?)
+}
+
+fn secret_key(value: &Value<'_>, secrets: &Secrets<'_>) -> Option<SecretKey> {
+    let bytes = secrets.read(value)?;
+    let text = std::str::from_utf8(bytes.expose()).unwrap_or("\u{fffd}");
+    let key = match SecretKey::parse(text) {
+        Ok(key) => key,
+        Err(error) => {
+            value.error(error.to_string(), "");
+            return None;
+        }
+    };
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        value.warn(
+            "the key is not 64 hexadecimal characters",
+            "the console shows it under Basic Information; it is used as it stands there",
+        );
+    }
+    Some(key)
+}
+
+fn min_remaining(table: &Table<'_>, lifetime: Duration) -> Duration {
+    let range = Duration::from_secs(1)..=*LIFETIMES.end();
+    let min_remaining = table.duration_or("min_remaining", DEFAULT_MIN_REMAINING, range);
+    if min_remaining >= lifetime {
+        let place = match table.get("min_remaining") {
+            Some(value) => value.place().clone(),
+            None => table.get("lifetime").map_or_else(
+                || table.place_of("min_remaining"),
+                |value| value.place().clone(),
+            ),
+        };
+        let problem = "min_remaining must be below lifetime";
+        let hint = "the defaults are \"24h\" and \"7d\"; half the lifetime is a good start";
+        table.report().error(&place, problem, hint);
+    }
+    min_remaining
+}
+
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
+const DEFAULT_MIN_REMAINING: Duration = Duration::from_secs(86_400);
+/// Up to what `TLS.expire` holds, in whole days.
+const LIFETIMES: RangeInclusive<Duration> =
+    Duration::from_secs(60)..=Duration::from_secs(49_710 * 86_400);

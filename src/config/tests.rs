@@ -1,0 +1,332 @@
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::policy::{Access, CanonicalPath, Tolerance};
+
+mod conf_files;
+mod secrets;
+mod wrong;
+
+/// A folder with a configuration that is right, and what the environment holds.
+struct World {
+    folder: TempDir,
+    env: HashMap<&'static str, String>,
+}
+
+impl World {
+    fn new() -> Self {
+        let world = Self {
+            folder: tempfile::tempdir().unwrap(),
+            env: HashMap::from([
+                ("CHAT", CHAT_KEY.to_owned()),
+                ("SESSION", SESSION_SECRET.to_owned()),
+            ]),
+        };
+        world.file("rsa.pem", RSA_PEM);
+        world.file("ed.pem", ED_PEM);
+        world.file("app.jwks", JWKS);
+        world
+    }
+
+    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        path
+    }
+
+    fn load(&self, text: &str) -> Result<Config, LoadError> {
+        let path = self.file("config.toml", text);
+        load(&path, &|name| self.env.get(name).cloned())
+    }
+
+    fn good(&self, text: &str) -> Config {
+        self.load(text).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The errors, each as `line:column: key: problem (hint)`.
+    fn errors(&self, text: &str) -> Vec<String> {
+        match self.load(text) {
+            Ok(_) => Vec::new(),
+            Err(LoadError::Invalid(diagnostics)) => self.shown(&diagnostics.errors),
+            Err(error) => vec![error.to_string()],
+        }
+    }
+
+    fn warnings(&self, text: &str) -> Vec<String> {
+        self.shown(&self.good(text).warnings)
+    }
+
+    fn shown(&self, diagnostics: &[Diagnostic]) -> Vec<String> {
+        let folder = format!("{}/", self.folder.path().display());
+        let shown = diagnostics.iter().map(Diagnostic::to_string);
+        shown
+            .map(|line| line.replace(&folder, "").replacen("config.toml:", "", 1))
+            .collect()
+    }
+}
+
+/// The base configuration with `from` replaced by `to`, which must occur.
+fn base_with(from: &str, to: &str) -> String {
+    assert!(BASE.contains(from), "{from}");
+    BASE.replacen(from, to, 1)
+}
+
+#[test]
+fn a_short_file_gets_the_documented_defaults() {
+    let config = World::new().good(BASE);
+    assert_eq!(config.warnings, []);
+    assert!(!config.demo);
+    assert_eq!(config.listen, ["127.0.0.1:8080".parse().unwrap()]);
+    assert_eq!(config.ops, "127.0.0.1:9090".parse().unwrap());
+    let seconds = Duration::from_secs;
+    assert_eq!(
+        config.runtime,
+        Runtime {
+            threads: None,
+            max_body: 1 << 30,
+            max_header_bytes: 64 << 10,
+            max_uri_bytes: 16 << 10,
+            downstream_keepalive: seconds(60),
+            downstream_read_timeout: seconds(60),
+            grace_period: seconds(10),
+            shutdown_timeout: seconds(5),
+        }
+    );
+    assert_eq!(
+        config.upstreams,
+        [Upstream {
+            name: "app".to_owned(),
+            server: ServerAddress {
+                host: "127.0.0.1".to_owned(),
+                port: 3000
+            },
+            connect_timeout: seconds(5),
+            read_timeout: seconds(60),
+            write_timeout: seconds(60),
+            idle_timeout: seconds(30),
+        }]
+    );
+    assert_eq!(config.log.format, LogFormat::Json);
+    assert_eq!(config.log.level, LogLevel::Info);
+    assert_eq!(config.inject.user_sig_header.as_str(), "x-chat-usersig");
+    assert_eq!(config.inject.cookie_name, "chat_usersig");
+    assert_eq!(config.site.issuer.lifetime().as_secs(), 604_800);
+    assert_eq!(config.site.min_remaining, seconds(86_400));
+    assert_eq!(config.site.cache_capacity.get(), 1_000_000);
+    assert_eq!(config.usersig_endpoint, None);
+    assert!(config.chat.reserved.contains("Root") && config.chat.reserved.contains("ADMIN"));
+}
+
+#[test]
+fn a_full_file_sets_everything() {
+    let world = World::new();
+    let config = world.good(FULL);
+    assert_eq!(world.shown(&config.warnings), Vec::<String>::new());
+    assert_eq!(config.listen.len(), 2);
+    assert_eq!(config.runtime.threads.map(NonZeroUsize::get), Some(4));
+    assert_eq!(config.runtime.max_body, 2 << 20);
+    assert_eq!(config.runtime.grace_period, Duration::ZERO);
+    assert_eq!(config.log.level, LogLevel::Debug);
+    assert_eq!(
+        config.cors_origins,
+        ["https://app.example.com", "http://localhost:5173"]
+    );
+    assert_eq!(config.upstreams[1].server.to_string(), "[::1]:80");
+    assert_eq!(config.inject.user_id_header.as_str(), "x-user");
+    assert_eq!(config.usersig_endpoint.as_deref(), Some("/chat-login"));
+    assert!(config.site.tolerance.encoded_slash && !config.site.tolerance.semicolon);
+    assert_eq!(config.site.preflight, authorize::Preflight::Deny);
+    assert_eq!(config.site.claim_rules.len(), 3);
+    assert_eq!(config.site.claim_rules[0].require.len(), 3);
+
+    let path = CanonicalPath::parse(b"/API/Users/7/", Tolerance::default()).unwrap();
+    let found = config
+        .site
+        .routes
+        .find(None, &http::Method::GET, &path)
+        .unwrap();
+    assert_eq!(found.access, Access::Session);
+    assert_eq!(found.route.upstream, 1);
+    assert!(found.route.inject.response_cookie && !found.route.inject.request_headers);
+}
+
+#[test]
+fn issuers_map_their_subjects_as_their_own_identity_says() {
+    let config = World::new().good(FULL);
+    let map = |issuer: usize, claims: &str| {
+        let claims = crate::json::parse_object(claims.as_bytes()).unwrap();
+        config.site.claim_rules[issuer].identity.map(&claims)
+    };
+    assert_eq!(map(0, r#"{"user":{"id":"x7"}}"#).unwrap().as_str(), "a_x7");
+    assert_eq!(map(1, r#"{"uid":7}"#).unwrap().as_str(), "b_7");
+    assert!(map(1, r#"{"uid":"7"}"#).is_err());
+    let digest = map(2, r#"{"user":{"id":"x@example.com"}}"#).unwrap();
+    assert!(digest.as_str().starts_with("c_") && digest.as_str().len() == 29);
+}
+
+#[test]
+fn an_unreadable_file_is_told_apart_from_a_wrong_one() {
+    let world = World::new();
+    let none = |_: &str| None;
+    let absent = load(&world.folder.path().join("absent.toml"), &none);
+    let error = absent.unwrap_err();
+    assert!(matches!(error, LoadError::Unreadable { .. }));
+    assert!(
+        error
+            .to_string()
+            .ends_with("absent.toml: cannot be read: No such file or directory (os error 2)")
+    );
+    assert!(matches!(
+        load(world.folder.path(), &none),
+        Err(LoadError::Unreadable { .. })
+    ));
+    let large = world.file("large.toml", vec![b'#'; 5 << 20]);
+    assert!(matches!(
+        load(&large, &none),
+        Err(LoadError::Unreadable { .. })
+    ));
+    let latin = world.file("latin.toml", b"demo = true\n# \xe9\n");
+    let error = load(&latin, &none).unwrap_err();
+    assert!(matches!(error, LoadError::Invalid(_)));
+    assert!(
+        error
+            .to_string()
+            .ends_with("latin.toml:2:3: is not UTF-8 (save the file as UTF-8)")
+    );
+}
+
+#[test]
+fn nothing_that_holds_a_secret_prints_it() {
+    let world = World::new();
+    let config = world.good(FULL);
+    let shown = format!("{config:?}");
+    for secret in [CHAT_KEY, SESSION_SECRET] {
+        assert!(!shown.contains(secret));
+        let bytes = format!("{:?}", secret.as_bytes());
+        assert!(!shown.contains(bytes.trim_matches(['[', ']'])));
+    }
+}
+
+const CHAT_KEY: &str = "f00dfeedf00dfeedf00dfeedf00dfeedf00dfeedf00dfeedf00dfeedf00dfeed";
+const SESSION_SECRET: &str = "correct horse battery staple, and twice over again";
+const RSA_PEM: &str = include_str!("tests/rsa.pem");
+const ED_PEM: &str = include_str!("tests/ed.pem");
+const JWKS: &str = include_str!("tests/app.jwks");
+
+/// The shortest configuration that is right; the tables below spoil one thing in it.
+const BASE: &str = r#"[[upstream]]
+name = "app"
+servers = ["http://127.0.0.1:3000"]
+[chat]
+sdk_app_id = 1400000000
+secret_key = { env = "CHAT" }
+admin = "root"
+[[session.issuer]]
+name = "app"
+algorithms = ["HS256"]
+keys = { secret = { env = "SESSION" } }
+[identity]
+reserved = ["admin"]
+[routes]
+default_access = "session"
+[[route]]
+match = { path = "/api/{*rest}" }
+access = "session"
+inject = { request_headers = true }
+"#;
+
+const FULL: &str = r#"secret_files = "strict"
+[listen]
+http = ["0.0.0.0:8080", "[::1]:8081"]
+[ops]
+listen = "127.0.0.1:9191"
+[runtime]
+threads = 4
+max_body = "2MiB"
+max_header_bytes = "32KiB"
+max_uri_bytes = "8KiB"
+downstream_keepalive = "75s"
+downstream_read_timeout = "20s"
+grace_period = "0s"
+shutdown_timeout = "1s"
+[log]
+format = "text"
+level = "debug"
+[cors]
+origins = ["https://App.example.com", "http://localhost:5173"]
+[[upstream]]
+name = "app"
+servers = ["http://app.internal:3000"]
+[[upstream]]
+name = "other"
+servers = ["http://[::1]"]
+connect_timeout = "1s"
+read_timeout = "1h"
+write_timeout = "10s"
+idle_timeout = "5s"
+[chat]
+sdk_app_id = 20_001_234
+secret_key = { env = "CHAT" }
+admin = "administrator"
+[chat.usersig]
+lifetime = "12h"
+min_remaining = "6h"
+cache_capacity = 10
+[session]
+from = [{ header = "X-Session" }, { header = "Authorization", scheme = "JWT" }, { cookie = "session" }]
+leeway = "0s"
+max_lifetime = "1d"
+[[session.issuer]]
+name = "a"
+issuer = "https://a.example.com"
+audience = ["web", "ios"]
+algorithms = ["HS256", "HS384"]
+keys = { secret = { env = "SESSION" }, encoding = "utf8" }
+allow_short_secret = false
+require = { "/token_type" = "access", "/verified" = true, "/version" = 2 }
+identity = { transform = [{ prefix = "a_" }] }
+[[session.issuer]]
+name = "b"
+issuer = "https://b.example.com"
+algorithms = ["RS256", "PS256"]
+keys = { public_key = "rsa.pem" }
+identity = { claim = "/uid", type = "integer", transform = [{ prefix = "b_" }] }
+[[session.issuer]]
+name = "c"
+algorithms = ["ES256"]
+keys = { jwks_file = "app.jwks" }
+identity = { transform = [{ digest = { key = { env = "SESSION" } } }, { prefix = "c_" }] }
+[identity]
+claim = "/user/id"
+reserved = []
+[routes]
+default_access = "deny"
+ignore_case = true
+ignore_trailing_slash = true
+preflight = "deny"
+allow = ["encoded_slash"]
+[[route]]
+match = { host = "App.Example.com.", path = "/api/login", methods = ["POST"] }
+access = "public"
+[[route]]
+match = { path = "/api/users/{id}", methods = ["GET", "PUT"] }
+access = "session"
+upstream = "other"
+inject = { response_cookie = true }
+[[route]]
+match = { path = "/health" }
+access = "optional"
+[inject]
+user_id_header = "X-User"
+user_sig_header = "X-Sig"
+sdk_app_id_header = "X-App"
+cookie_name = "sig"
+[usersig_endpoint]
+path = "/chat-login"
+"#;

@@ -1,0 +1,1196 @@
+//! Configurations that are wrong in one thing each, with every line that an operator then sees.
+
+use super::*;
+
+#[test]
+fn every_fault_is_reported_with_its_place_and_a_hint() {
+    let world = World::new();
+    for row in ROWS {
+        let errors = world.errors(&base_with(row.from, row.to));
+        assert_eq!(errors, row.errors, "{}", row.name);
+    }
+}
+
+#[test]
+fn every_warning_has_its_place_and_leaves_the_configuration_usable() {
+    let mut world = World::new();
+    world.env.insert("SHORT", "not64hex".to_owned());
+    world.file(
+        "mixed.jwks",
+        JWKS.replace("[", r#"[{"kty":"oct","k":"AAAA"},"#),
+    );
+    for row in WARNINGS {
+        let warnings = world.warnings(&base_with(row.from, row.to));
+        assert_eq!(warnings, row.errors, "{}", row.name);
+    }
+}
+
+#[test]
+fn all_faults_of_a_file_are_reported_at_once_in_the_order_of_its_lines() {
+    let spoilt = FULL
+        .replace("threads = 4", "threads = \"4\"")
+        .replace("http://app.internal:3000", "ftp://app.internal")
+        .replace("20_001_234", "0")
+        .replace("\"SESSION\"", "\"ABSENT\"")
+        .replace("claim = \"/user/id\"", "clam = \"/user/id\"")
+        .replace("preflight = \"deny\"", "preflight = \"no\"")
+        .replace("/api/login", "/api/*")
+        .replace("cookie_name = \"sig\"", "cookie_name = \"s g\"");
+    let errors = World::new().errors(&spoilt);
+    let keys: Vec<&str> = errors
+        .iter()
+        .filter_map(|error| error.splitn(3, ':').nth(2)?.trim_start().split(": ").next())
+        .collect();
+    assert_eq!(
+        keys,
+        [
+            "runtime.threads",
+            "upstream[1].servers[1]",
+            "chat.sdk_app_id",
+            "session.issuer[1].keys.secret",
+            "session.issuer[3].identity.transform[1].digest.key",
+            "identity.clam",
+            "routes.preflight",
+            "route[1].match.path",
+            "inject.cookie_name",
+        ]
+    );
+}
+
+#[test]
+fn no_value_of_the_file_is_repeated_in_an_error() {
+    let world = World::new();
+    let quoted: Vec<&str> = FULL.split('"').skip(1).step_by(2).collect();
+    for (index, value) in quoted.iter().enumerate() {
+        let mut parts: Vec<&str> = FULL.split('"').collect();
+        parts[index * 2 + 1] = "HUSH HUSH";
+        let text = parts.join("\"");
+        for error in world.errors(&text) {
+            let is_named = [".match.", "public_key", "jwks_file", ".require."];
+            let may_be_repeated = is_named.iter().any(|key| error.contains(key));
+            assert!(
+                may_be_repeated || !error.contains("HUSH"),
+                "{value}: {error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn several_issuers_need_names_that_never_meet_unless_they_share_them() {
+    let world = World::new();
+    let two = |transform: &str, shared: &str| {
+        let issuer = format!(
+            "[[session.issuer]]\nname = \"two\"\nissuer = \"x\"\nalgorithms = [\"RS256\"]\n\
+             keys = {{ public_key = \"rsa.pem\" }}\nidentity = {{ transform = [{transform}] }}\n{shared}[identity]"
+        );
+        let first = "algorithms = [\"HS256\"]\nidentity = { transform = [{ prefix = \"a_\" }] }";
+        let text = base_with("algorithms = [\"HS256\"]", first).replace("[identity]", &issuer);
+        world.errors(&text).len()
+    };
+    let shared = "[session]\nshared_identity = true\n";
+    assert_eq!(two("{ prefix = \"b_\" }", ""), 0);
+    assert_eq!(two("{ prefix = \"a_\" }", ""), 1);
+    assert_eq!(two("{ prefix = \"a_b\" }", ""), 1);
+    assert_eq!(two("", ""), 1);
+    assert_eq!(two("", shared), 0);
+}
+
+struct Row {
+    name: &'static str,
+    from: &'static str,
+    to: &'static str,
+    errors: &'static [&'static str],
+}
+
+const WARNINGS: &[Row] = &[
+    Row {
+        name: "a public default beside session routes",
+        from: r#"default_access = "session""#,
+        to: r#"default_access = "public""#,
+        errors: &[
+            r#"15:18: routes.default_access: a path that no route lists needs no session, also one that is mistyped here ("session" or "deny", and public routes by name)"#,
+        ],
+    },
+    Row {
+        name: "a token in the query",
+        from: "[[session",
+        to: r#"[session]
+from = [{ query = "token" }]
+[[session"#,
+        errors: &[
+            "9:19: session.from[1].query: a token in the query ends in logs and histories; it counts on a WebSocket upgrade only (a cookie serves browsers there as well)",
+        ],
+    },
+    Row {
+        name: "a short secret that is allowed",
+        from: r#"{ env = "SESSION" } }"#,
+        to: r#"{ env = "SHORT" } }
+allow_short_secret = true"#,
+        errors: &[
+            "12:22: session.issuer[1].allow_short_secret: whoever guesses the short secret can be any user (a secret of 32 random bytes, as soon as the app can have one)",
+        ],
+    },
+    Row {
+        name: "a Chat key of another form",
+        from: r#"{ env = "CHAT" }"#,
+        to: r#"{ env = "SHORT" }"#,
+        errors: &[
+            "6:14: chat.secret_key: the key is not 64 hexadecimal characters (the console shows it under Basic Information; it is used as it stands there)",
+        ],
+    },
+    Row {
+        name: "a key of a set that is ignored",
+        from: r#"["HS256"]
+keys = { secret = { env = "SESSION" } }"#,
+        to: r#"["ES256"]
+keys = { jwks_file = "mixed.jwks" }"#,
+        errors: &[
+            "11:22: session.issuer[1].keys.jwks_file: key 1 of the set is ignored: a shared secret in a key set",
+        ],
+    },
+    Row {
+        name: "nothing that hands a UserSig out",
+        from: "inject = { request_headers = true }",
+        to: "",
+        errors: &[
+            "14:1: routes: no UserSig is ever handed out (inject on a route, or add [usersig_endpoint])",
+        ],
+    },
+    Row {
+        name: "an endpoint that hands it out",
+        from: "inject = { request_headers = true }",
+        to: "[usersig_endpoint]",
+        errors: &[],
+    },
+];
+
+const ROWS: &[Row] = &[
+    Row {
+        name: "a list begun as a table",
+        from: "[routes]",
+        to: r#"[route]
+[routes]"#,
+        errors: &[
+            "17:3: duplicate key (a key is written once; entries of a list are written [[name]])",
+        ],
+    },
+    Row {
+        name: "an unknown key at the top",
+        from: "[[upstream]]",
+        to: r#"demoo = true
+[[upstream]]"#,
+        errors: &["1:1: demoo: unknown key (did you mean `demo`?)"],
+    },
+    Row {
+        name: "a section that comes later",
+        from: "[routes]",
+        to: r#"[rest_api]
+path_prefix = "/x"
+[routes]"#,
+        errors: &[
+            "14:2: rest_api: unknown key (known here: demo, secret_files, listen, ops, runtime, log, cors, upstream, chat, session, identity, routes, route, inject, usersig_endpoint)",
+        ],
+    },
+    Row {
+        name: "a misspelt key",
+        from: "sdk_app_id",
+        to: "sdk_appid",
+        errors: &[
+            "4:1: chat.sdk_app_id: is required (the SDKAppID of the console)",
+            "5:1: chat.sdk_appid: unknown key (did you mean `sdk_app_id`?)",
+        ],
+    },
+    Row {
+        name: "a table written as an array",
+        from: "[chat]",
+        to: "[[chat]]",
+        errors: &["4:1: chat: expected a table, found an array"],
+    },
+    Row {
+        name: "an array written as a table",
+        from: "[[upstream]]",
+        to: "[upstream]",
+        errors: &[
+            "1:1: upstream: expected an array, found a table (write [[upstream]] for each entry, or [..] around a list)",
+        ],
+    },
+    Row {
+        name: "a section that is a string",
+        from: "[[upstream]]",
+        to: r#"log = "debug"
+[[upstream]]"#,
+        errors: &["1:7: log: expected a table, found a string"],
+    },
+    Row {
+        name: "demo as a string",
+        from: "[[upstream]]",
+        to: r#"demo = "yes"
+[[upstream]]"#,
+        errors: &["1:8: demo: expected true or false, found a string"],
+    },
+    Row {
+        name: "an unknown word",
+        from: "[[upstream]]",
+        to: r#"secret_files = "strickt"
+[[upstream]]"#,
+        errors: &[
+            r#"1:16: secret_files: must be one of "warn", "strict" (did you mean "strict"?)"#,
+        ],
+    },
+    Row {
+        name: "a listener without port",
+        from: "[routes]",
+        to: r#"[listen]
+http = ["0.0.0.0"]
+[routes]"#,
+        errors: &[
+            r#"15:9: listen.http[1]: is not an address to listen on (an IP address and a port, as in "127.0.0.1:8080" or "[::1]:8080")"#,
+        ],
+    },
+    Row {
+        name: "a listener by name",
+        from: "[routes]",
+        to: r#"[listen]
+http = ["localhost:8080"]
+[routes]"#,
+        errors: &[
+            r#"15:9: listen.http[1]: is not an address to listen on (an IP address and a port, as in "127.0.0.1:8080" or "[::1]:8080")"#,
+        ],
+    },
+    Row {
+        name: "no listener",
+        from: "[routes]",
+        to: r#"[listen]
+http = []
+[routes]"#,
+        errors: &[
+            r#"15:8: listen.http: is empty (name at least one address, as in ["0.0.0.0:8080"])"#,
+        ],
+    },
+    Row {
+        name: "a listener that is no list",
+        from: "[routes]",
+        to: r#"[listen]
+http = "0.0.0.0:8080"
+[routes]"#,
+        errors: &["15:8: listen.http: expected an array, found a string"],
+    },
+    Row {
+        name: "port zero",
+        from: "[routes]",
+        to: r#"[ops]
+listen = "127.0.0.1:0"
+[routes]"#,
+        errors: &[
+            "15:10: ops.listen: has no port that a client could know (a port from 1 to 65535)",
+        ],
+    },
+    Row {
+        name: "one address twice",
+        from: "[routes]",
+        to: r#"[listen]
+http = ["127.0.0.1:80", "0.0.0.0:80"]
+[routes]"#,
+        errors: &[
+            "15:25: listen.http[2]: is taken by listen.http[1] already (give each its own port)",
+        ],
+    },
+    Row {
+        name: "ops on a public listener",
+        from: "[routes]",
+        to: r#"[ops]
+listen = "127.0.0.1:8080"
+[routes]"#,
+        errors: &["15:10: ops.listen: is taken by listen.http already (give each its own port)"],
+    },
+    Row {
+        name: "a listener on the port of ops",
+        from: "[routes]",
+        to: r#"[listen]
+http = ["0.0.0.0:9090"]
+[routes]"#,
+        errors: &["15:9: listen.http[1]: is taken by ops.listen already (give each its own port)"],
+    },
+    Row {
+        name: "a demo for everybody",
+        from: "[[upstream]]",
+        to: r#"demo = true
+listen.http = ["0.0.0.0:8080"]
+ops.listen = "10.0.0.1:9090"
+[[upstream]]"#,
+        errors: &[
+            "2:16: listen.http[1]: is not on loopback, which demo = true asks for (127.0.0.1, or keys of your own and no demo)",
+            "3:14: ops.listen: is not on loopback, which demo = true asks for (127.0.0.1, or keys of your own and no demo)",
+        ],
+    },
+    Row {
+        name: "a negative number of threads",
+        from: "[routes]",
+        to: r#"[runtime]
+threads = -1
+[routes]"#,
+        errors: &["15:11: runtime.threads: must be from 0 to 1024"],
+    },
+    Row {
+        name: "a size with a decimal unit",
+        from: "[routes]",
+        to: r#"[runtime]
+max_body = "64MB"
+[routes]"#,
+        errors: &[r#"15:12: runtime.max_body: is not a size (as in "64KiB", "1MiB", "512B")"#],
+    },
+    Row {
+        name: "a size without unit",
+        from: "[routes]",
+        to: r#"[runtime]
+max_uri_bytes = 8192
+[routes]"#,
+        errors: &[
+            r#"15:17: runtime.max_uri_bytes: expected a size, in quotes, with its unit (as in "64KiB", "1MiB", "512B")"#,
+        ],
+    },
+    Row {
+        name: "a header limit beyond the server's",
+        from: "[routes]",
+        to: r#"[runtime]
+max_header_bytes = "2MiB"
+[routes]"#,
+        errors: &[r#"15:20: runtime.max_header_bytes: must be from "1KiB" to "512KiB""#],
+    },
+    Row {
+        name: "a duration without unit",
+        from: "[routes]",
+        to: r#"[runtime]
+grace_period = "10"
+[routes]"#,
+        errors: &[r#"15:16: runtime.grace_period: is not a duration (as in "30s", "24h", "7d")"#],
+    },
+    Row {
+        name: "a duration of nothing",
+        from: "[routes]",
+        to: r#"[runtime]
+downstream_keepalive = "0s"
+[routes]"#,
+        errors: &[r#"15:24: runtime.downstream_keepalive: must be from "1s" to "1d""#],
+    },
+    Row {
+        name: "an unknown log level",
+        from: "[routes]",
+        to: r#"[log]
+level = "inf"
+format = "xml"
+[routes]"#,
+        errors: &[
+            r#"15:9: log.level: must be one of "error", "warn", "info", "debug", "trace" (did you mean "info"?)"#,
+            r#"16:10: log.format: must be one of "json", "text""#,
+        ],
+    },
+    Row {
+        name: "origins that are none",
+        from: "[routes]",
+        to: r#"[cors]
+origins = ["*", "null", "https://*.example.com", "https://a.example/", "app.example", "https://a.example:443", "https://"]
+[routes]"#,
+        errors: &[
+            r#"15:12: cors.origins[1]: a wildcard would let every site read a UserSig (scheme, host and port, as in "https://app.example.com")"#,
+            r#"15:17: cors.origins[2]: "null" is what any sandboxed page sends (scheme, host and port, as in "https://app.example.com")"#,
+            r#"15:25: cors.origins[3]: a wildcard would let every site read a UserSig (scheme, host and port, as in "https://app.example.com")"#,
+            r#"15:50: cors.origins[4]: an origin has no path (scheme, host and port, as in "https://app.example.com")"#,
+            r#"15:72: cors.origins[5]: is not an origin (scheme, host and port, as in "https://app.example.com")"#,
+            r#"15:87: cors.origins[6]: a browser leaves the default port out, so this never matches (scheme, host and port, as in "https://app.example.com")"#,
+            r#"15:112: cors.origins[7]: is not an origin (scheme, host and port, as in "https://app.example.com")"#,
+        ],
+    },
+    Row {
+        name: "no upstream",
+        from: r#"[[upstream]]
+name = "app"
+servers = ["http://127.0.0.1:3000"]"#,
+        to: "",
+        errors: &[
+            r#"1:1: upstream: is required (add [[upstream]] with name = "app" and servers = ["http://127.0.0.1:3000"])"#,
+        ],
+    },
+    Row {
+        name: "an empty list of upstreams",
+        from: r#"[[upstream]]
+name = "app"
+servers = ["http://127.0.0.1:3000"]"#,
+        to: "upstream = []",
+        errors: &[
+            r#"1:12: upstream: is empty (add [[upstream]] with name = "app" and servers = ["http://127.0.0.1:3000"])"#,
+        ],
+    },
+    Row {
+        name: "no server",
+        from: r#""http://127.0.0.1:3000""#,
+        to: "",
+        errors: &[
+            r#"3:11: upstream[1].servers: must name exactly one server (servers = ["http://127.0.0.1:3000"])"#,
+        ],
+    },
+    Row {
+        name: "two servers",
+        from: r#""http://127.0.0.1:3000""#,
+        to: r#""http://127.0.0.1:3000", "http://127.0.0.1:3001""#,
+        errors: &[
+            r#"3:11: upstream[1].servers: must name exactly one server (servers = ["http://127.0.0.1:3000"])"#,
+        ],
+    },
+    Row {
+        name: "a server with TLS",
+        from: "http://127.0.0.1:3000",
+        to: "https://127.0.0.1:3000",
+        errors: &[
+            r#"3:12: upstream[1].servers[1]: must be http://: no other scheme is supported (scheme, host and port, as in "http://127.0.0.1:3000")"#,
+        ],
+    },
+    Row {
+        name: "a server without scheme",
+        from: "http://127.0.0.1:3000",
+        to: "127.0.0.1:3000",
+        errors: &[
+            r#"3:12: upstream[1].servers[1]: is not a URL (scheme, host and port, as in "http://127.0.0.1:3000")"#,
+        ],
+    },
+    Row {
+        name: "a server with a path",
+        from: "http://127.0.0.1:3000",
+        to: "http://127.0.0.1:3000/",
+        errors: &[
+            r#"3:12: upstream[1].servers[1]: must have no path, not even "/": paths are forwarded as they come (scheme, host and port, as in "http://127.0.0.1:3000")"#,
+        ],
+    },
+    Row {
+        name: "a server with a password",
+        from: "http://127.0.0.1:3000",
+        to: "http://u:HUSH@127.0.0.1:3000",
+        errors: &[
+            r#"3:12: upstream[1].servers[1]: must have no user name or password (scheme, host and port, as in "http://127.0.0.1:3000")"#,
+        ],
+    },
+    Row {
+        name: "a server with a bad port",
+        from: "http://127.0.0.1:3000",
+        to: "http://127.0.0.1:70000",
+        errors: &[
+            r#"3:12: upstream[1].servers[1]: has no usable host or port (scheme, host and port, as in "http://127.0.0.1:3000")"#,
+        ],
+    },
+    Row {
+        name: "the proxy itself",
+        from: "http://127.0.0.1:3000",
+        to: "http://localhost:8080",
+        errors: &[
+            "3:12: upstream[1].servers[1]: is this proxy itself: every request would go around for ever (the address that the app listens on)",
+        ],
+    },
+    Row {
+        name: "an upstream without name",
+        from: r#"name = "app"
+servers"#,
+        to: "servers",
+        errors: &[r#"1:1: upstream[1].name: is required (name = "app")"#],
+    },
+    Row {
+        name: "a name with a space",
+        from: r#"name = "app"
+servers"#,
+        to: r#"name = "my app"
+servers"#,
+        errors: &[
+            "2:8: upstream[1].name: is not a name (up to 64 letters, digits, dots, dashes or underscores)",
+        ],
+    },
+    Row {
+        name: "two upstreams of one name",
+        from: "[chat]",
+        to: r#"[[upstream]]
+name = "app"
+servers = ["http://b"]
+[chat]"#,
+        errors: &["4:1: upstream[2]: has the name of an earlier upstream (give each its own name)"],
+    },
+    Row {
+        name: "no chat",
+        from: r#"[chat]
+sdk_app_id = 1400000000
+secret_key = { env = "CHAT" }
+admin = "root""#,
+        to: "",
+        errors: &["1:1: chat: is required (add [chat] with sdk_app_id, secret_key and admin)"],
+    },
+    Row {
+        name: "no key of chat",
+        from: r#"sdk_app_id = 1400000000
+secret_key = { env = "CHAT" }
+admin = "root""#,
+        to: "",
+        errors: &[
+            "4:1: chat.sdk_app_id: is required (the SDKAppID of the console)",
+            r#"4:1: chat.secret_key: is required (secret_key = { env = "CHAT_SECRET_KEY" })"#,
+            r#"4:1: chat.admin: is required (an administrator of the console, as in "administrator")"#,
+        ],
+    },
+    Row {
+        name: "an SDKAppID of zero",
+        from: "1400000000",
+        to: "0",
+        errors: &["5:14: chat.sdk_app_id: must be from 1 to 4294967295"],
+    },
+    Row {
+        name: "an SDKAppID beyond 32 bits",
+        from: "1400000000",
+        to: "5000000000",
+        errors: &["5:14: chat.sdk_app_id: must be from 1 to 4294967295"],
+    },
+    Row {
+        name: "an SDKAppID as text",
+        from: "1400000000",
+        to: r#""1400000000""#,
+        errors: &["5:14: chat.sdk_app_id: expected a whole number, found a string"],
+    },
+    Row {
+        name: "an admin that is no account",
+        from: r#""root""#,
+        to: r#""root@example""#,
+        errors: &[r#"7:9: chat.admin: a UserID has only the letters A-Z a-z, digits, "_" and "-""#],
+    },
+    Row {
+        name: "min_remaining above lifetime",
+        from: "[[session",
+        to: r#"[chat.usersig]
+lifetime = "7d"
+min_remaining = "7d"
+[[session"#,
+        errors: &[
+            r#"10:17: chat.usersig.min_remaining: min_remaining must be below lifetime (the defaults are "24h" and "7d"; half the lifetime is a good start)"#,
+        ],
+    },
+    Row {
+        name: "a lifetime below the default min_remaining",
+        from: "[[session",
+        to: r#"[chat.usersig]
+lifetime = "12h"
+[[session"#,
+        errors: &[
+            r#"9:12: chat.usersig.lifetime: min_remaining must be below lifetime (the defaults are "24h" and "7d"; half the lifetime is a good start)"#,
+        ],
+    },
+    Row {
+        name: "a lifetime beyond 32 bits",
+        from: "[[session",
+        to: r#"[chat.usersig]
+lifetime = "50000d"
+[[session"#,
+        errors: &[r#"9:12: chat.usersig.lifetime: must be from "1m" to "49710d""#],
+    },
+    Row {
+        name: "a cache of nothing",
+        from: "[[session",
+        to: r#"[chat.usersig]
+cache_capacity = 0
+[[session"#,
+        errors: &["9:18: chat.usersig.cache_capacity: must be from 1 to 100000000"],
+    },
+    Row {
+        name: "no issuer",
+        from: r#"[[session.issuer]]
+name = "app"
+algorithms = ["HS256"]
+keys = { secret = { env = "SESSION" } }"#,
+        to: "[session]",
+        errors: &[
+            "8:1: session.issuer: is required (add [[session.issuer]] with name, algorithms and keys)",
+        ],
+    },
+    Row {
+        name: "no place of the token",
+        from: "[[session",
+        to: r#"[session]
+from = []
+[[session"#,
+        errors: &[
+            r#"9:8: session.from: is empty ({ header = "Authorization", scheme = "Bearer" }, { cookie = ".." } or { query = ".." })"#,
+        ],
+    },
+    Row {
+        name: "two places in one",
+        from: "[[session",
+        to: r#"[session]
+from = [{ header = "X-T", cookie = "t" }, {}]
+[[session"#,
+        errors: &[
+            r#"9:9: session.from[1]: must name one place of the token ({ header = "Authorization", scheme = "Bearer" }, { cookie = ".." } or { query = ".." })"#,
+            r#"9:43: session.from[2]: must name one place of the token ({ header = "Authorization", scheme = "Bearer" }, { cookie = ".." } or { query = ".." })"#,
+        ],
+    },
+    Row {
+        name: "a place twice",
+        from: "[[session",
+        to: r#"[session]
+from = [{ cookie = "t" }, { cookie = "t" }]
+[[session"#,
+        errors: &["9:8: session.from: a place for the session token is listed twice"],
+    },
+    Row {
+        name: "Authorization without scheme",
+        from: "[[session",
+        to: r#"[session]
+from = [{ header = "Authorization" }]
+[[session"#,
+        errors: &[
+            r#"9:20: session.from[1].header: needs the scheme that precedes the token (scheme = "Bearer")"#,
+        ],
+    },
+    Row {
+        name: "a scheme for a cookie",
+        from: "[[session",
+        to: r#"[session]
+from = [{ cookie = "t", scheme = "Bearer" }]
+[[session"#,
+        errors: &[
+            r#"9:9: session.from[1]: must name one place of the token ({ header = "Authorization", scheme = "Bearer" }, { cookie = ".." } or { query = ".." })"#,
+        ],
+    },
+    Row {
+        name: "a header of HTTP",
+        from: "[[session",
+        to: r#"[session]
+from = [{ header = "Cookie" }, { header = "a b" }]
+[[session"#,
+        errors: &[
+            "9:20: session.from[1].header: is a header of HTTP itself (Authorization, or a header of your own)",
+            "9:43: session.from[2].header: invalid HTTP header name",
+        ],
+    },
+    Row {
+        name: "too much leeway",
+        from: "[[session",
+        to: r#"[session]
+leeway = "1h"
+[[session"#,
+        errors: &[r#"9:10: session.leeway: must be from "0s" to "10m""#],
+    },
+    Row {
+        name: "the algorithm none",
+        from: r#""HS256""#,
+        to: r#""none""#,
+        errors: &[
+            r#"10:15: session.issuer[1].algorithms[1]: "none" is no signature: anybody could write such a token"#,
+        ],
+    },
+    Row {
+        name: "an unknown algorithm",
+        from: r#""HS256""#,
+        to: r#""HS256", "hs256", "ES256K""#,
+        errors: &[
+            "10:24: session.issuer[1].algorithms[2]: not one of HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA",
+            "10:33: session.issuer[1].algorithms[3]: not one of HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA",
+        ],
+    },
+    Row {
+        name: "no algorithm",
+        from: r#"["HS256"]"#,
+        to: "[]",
+        errors: &[
+            r#"10:14: session.issuer[1].algorithms: is empty (the algorithm that the app signs with, as in ["RS256"])"#,
+        ],
+    },
+    Row {
+        name: "a secret that is shorter than its hash",
+        from: r#""HS256""#,
+        to: r#""HS512""#,
+        errors: &[
+            "11:19: session.issuer[1].keys.secret: HS512 needs a secret of at least 64 bytes; this one has 50 (openssl rand -base64 48; or allow_short_secret = true where the app cannot change)",
+        ],
+    },
+    Row {
+        name: "a signature with a secret",
+        from: r#""HS256""#,
+        to: r#""RS256""#,
+        errors: &[
+            "10:14: session.issuer[1].algorithms: RS256 verifies with a public key, not with a secret (HS256, HS384 or HS512)",
+        ],
+    },
+    Row {
+        name: "a MAC with a public key",
+        from: r#"{ secret = { env = "SESSION" } }"#,
+        to: r#"{ public_key = "rsa.pem" }"#,
+        errors: &[
+            "10:14: session.issuer[1].algorithms: HS256 needs a secret; with a public key everybody could sign (RS256, PS256, ES256 or their kin)",
+        ],
+    },
+    Row {
+        name: "an algorithm of another key type",
+        from: r#"["HS256"]
+keys = { secret = { env = "SESSION" } }"#,
+        to: r#"["RS256"]
+keys = { public_key = "ed.pem" }"#,
+        errors: &[
+            "10:14: session.issuer[1].algorithms: RS256 needs a key of type RSA, and this one is Ed25519",
+        ],
+    },
+    Row {
+        name: "a key set that fits nothing",
+        from: r#"["HS256"]
+keys = { secret = { env = "SESSION" } }"#,
+        to: r#"["RS256"]
+keys = { jwks_file = "app.jwks" }"#,
+        errors: &[
+            "11:22: session.issuer[1].keys.jwks_file: the key set has no usable key; 1 ignored",
+            "11:22: session.issuer[1].keys.jwks_file: key 1 of the set: it fits no configured algorithm",
+        ],
+    },
+    Row {
+        name: "a public key that is not there",
+        from: r#"["HS256"]
+keys = { secret = { env = "SESSION" } }"#,
+        to: r#"["RS256"]
+keys = { public_key = "absent.pem" }"#,
+        errors: &[
+            "11:23: session.issuer[1].keys.public_key: the file absent.pem cannot be read: No such file or directory (os error 2) (a path is relative to the folder of this file)",
+        ],
+    },
+    Row {
+        name: "two sources of keys",
+        from: r#"{ secret = { env = "SESSION" } }"#,
+        to: r#"{ secret = { env = "SESSION" }, public_key = "rsa.pem" }"#,
+        errors: &[
+            r#"11:8: session.issuer[1].keys: must name one source of keys ({ secret = { env = "SESSION_SECRET" } }, { public_key = "key.pem" } or { jwks_file = "keys.json" })"#,
+        ],
+    },
+    Row {
+        name: "no source of keys",
+        from: r#"{ secret = { env = "SESSION" } }"#,
+        to: "{}",
+        errors: &[
+            r#"11:8: session.issuer[1].keys: must name one source of keys ({ secret = { env = "SESSION_SECRET" } }, { public_key = "key.pem" } or { jwks_file = "keys.json" })"#,
+        ],
+    },
+    Row {
+        name: "an encoding beside a public key",
+        from: r#"["HS256"]
+keys = { secret = { env = "SESSION" } }"#,
+        to: r#"["RS256"]
+keys = { public_key = "rsa.pem", encoding = "hex" }"#,
+        errors: &[
+            "11:45: session.issuer[1].keys.encoding: has a meaning only beside secret (leave it out)",
+        ],
+    },
+    Row {
+        name: "a secret that is not hexadecimal",
+        from: r#"{ env = "SESSION" } }"#,
+        to: r#"{ env = "SESSION" }, encoding = "hex" }"#,
+        errors: &[
+            r#"11:19: session.issuer[1].keys.secret: is not hexadecimal (encoding = "utf8", "base64" or "hex", as the app reads it)"#,
+        ],
+    },
+    Row {
+        name: "a secret that is not base64",
+        from: r#"{ env = "SESSION" } }"#,
+        to: r#"{ env = "SESSION" }, encoding = "base64" }"#,
+        errors: &[
+            r#"11:19: session.issuer[1].keys.secret: is not base64 (encoding = "utf8", "base64" or "hex", as the app reads it)"#,
+        ],
+    },
+    Row {
+        name: "allow_short_secret beside a public key",
+        from: r#"["HS256"]
+keys = { secret = { env = "SESSION" } }"#,
+        to: r#"["RS256"]
+allow_short_secret = true
+keys = { public_key = "rsa.pem" }"#,
+        errors: &[
+            "11:22: session.issuer[1].allow_short_secret: has a meaning only with keys.secret (leave it out)",
+        ],
+    },
+    Row {
+        name: "a claim without slash",
+        from: "[identity]",
+        to: r#"require = { token_type = "access" }
+[identity]"#,
+        errors: &[
+            r#"12:26: session.issuer[1].require.token_type: a JSON pointer starts with "/", as in "/sub" ({ "/token_type" = "access" })"#,
+        ],
+    },
+    Row {
+        name: "a claim that is a list",
+        from: "[identity]",
+        to: r#"require = { "/roles" = ["a"] }
+[identity]"#,
+        errors: &[
+            r#"12:24: session.issuer[1].require."/roles": expected a string, a whole number or a boolean, found an array"#,
+        ],
+    },
+    Row {
+        name: "two issuers without iss",
+        from: "[identity]",
+        to: r#"[[session.issuer]]
+name = "two"
+algorithms = ["RS256"]
+keys = { public_key = "rsa.pem" }
+[session]
+shared_identity = true
+[identity]"#,
+        errors: &[
+            "12:1: session.issuer[2]: leaves issuer out, and so does the entry in line 8 (only one entry may take the tokens without iss)",
+        ],
+    },
+    Row {
+        name: "two issuers of one iss and name",
+        from: r#"algorithms = ["HS256"]
+keys = { secret = { env = "SESSION" } }"#,
+        to: r#"issuer = "x"
+algorithms = ["HS256"]
+keys = { secret = { env = "SESSION" } }
+[[session.issuer]]
+name = "app"
+issuer = "x"
+algorithms = ["RS256"]
+keys = { public_key = "rsa.pem" }
+[session]
+shared_identity = true"#,
+        errors: &[
+            "13:1: session.issuer[2]: has the name of the issuer in line 8 (give each its own name)",
+            "13:1: session.issuer[2]: has the same issuer as the entry in line 8 (one entry for each iss)",
+        ],
+    },
+    Row {
+        name: "two issuers whose subjects meet",
+        from: "[identity]",
+        to: r#"[[session.issuer]]
+name = "two"
+issuer = "x"
+algorithms = ["RS256"]
+keys = { public_key = "rsa.pem" }
+identity = { transform = [{ prefix = "b_" }] }
+[identity]"#,
+        errors: &[
+            "12:1: session.issuer[2]: may give a subject the UserID of another subject of the issuer in line 8 (end identity.transform of each issuer in a prefix of its own, or say session.shared_identity = true if a subject is the same person everywhere)",
+        ],
+    },
+    Row {
+        name: "no identity",
+        from: r#"[identity]
+reserved = ["admin"]"#,
+        to: "",
+        errors: &[
+            r#"1:1: identity: is required (add [identity] with reserved = ["administrator"]: every administrator that the console lists)"#,
+        ],
+    },
+    Row {
+        name: "no reserved names",
+        from: r#"reserved = ["admin"]"#,
+        to: "",
+        errors: &[
+            r#"12:1: identity.reserved: is required (reserved = ["administrator"]: every administrator that the console lists)"#,
+        ],
+    },
+    Row {
+        name: "reserved names per issuer",
+        from: "[identity]",
+        to: r#"identity = { reserved = ["admin"] }
+[identity]"#,
+        errors: &[
+            "12:14: session.issuer[1].identity.reserved: unknown key (known here: claim, type, transform)",
+        ],
+    },
+    Row {
+        name: "a claim that is no pointer",
+        from: "reserved",
+        to: r#"claim = "sub"
+reserved"#,
+        errors: &[r#"13:9: identity.claim: a JSON pointer starts with "/", as in "/sub""#],
+    },
+    Row {
+        name: "an unknown type",
+        from: "reserved",
+        to: r#"type = "number"
+reserved"#,
+        errors: &[r#"13:8: identity.type: must be one of "string", "integer""#],
+    },
+    Row {
+        name: "an unknown transform",
+        from: "reserved",
+        to: r#"transform = ["remove_dash", "upper", {}, { prefix = "a", digest = 1 }]
+reserved"#,
+        errors: &[
+            r#"13:14: identity.transform[1]: is not a transform ("remove_dashes", { strip_prefix = ".." }, { prefix = ".." } or { digest = { key = {..} } })"#,
+            r#"13:29: identity.transform[2]: is not a transform ("remove_dashes", { strip_prefix = ".." }, { prefix = ".." } or { digest = { key = {..} } })"#,
+            r#"13:38: identity.transform[3]: must be one transform ("remove_dashes", { strip_prefix = ".." }, { prefix = ".." } or { digest = { key = {..} } })"#,
+            r#"13:42: identity.transform[4]: must be one transform ("remove_dashes", { strip_prefix = ".." }, { prefix = ".." } or { digest = { key = {..} } })"#,
+        ],
+    },
+    Row {
+        name: "a prefix of other letters",
+        from: "reserved",
+        to: r#"transform = [{ prefix = "u:" }]
+reserved"#,
+        errors: &[
+            "13:13: identity.transform: can never give a UserID (a UserID has at most 32 of A-Z a-z 0-9 _ -; a digest has 27, a UUID without dashes 32)",
+        ],
+    },
+    Row {
+        name: "a chain that is too long",
+        from: "reserved",
+        to: r#"transform = ["remove_dashes", { prefix = "u_" }]
+reserved"#,
+        errors: &[
+            "13:13: identity.transform: can never give a UserID (a UserID has at most 32 of A-Z a-z 0-9 _ -; a digest has 27, a UUID without dashes 32)",
+        ],
+    },
+    Row {
+        name: "dashes of a number",
+        from: "reserved",
+        to: r#"type = "integer"
+transform = ["remove_dashes"]
+reserved"#,
+        errors: &[r#"14:13: identity.transform: an integer is never a UUID (type = "string")"#],
+    },
+    Row {
+        name: "a digest without key",
+        from: "reserved",
+        to: r#"transform = [{ digest = {} }]
+reserved"#,
+        errors: &[
+            r#"13:25: identity.transform[1].digest.key: is required ({ digest = { key = { file = ".." } } })"#,
+        ],
+    },
+    Row {
+        name: "no routes",
+        from: r#"[routes]
+default_access = "session""#,
+        to: "",
+        errors: &[
+            r#"1:1: routes: is required (add [routes] with default_access = "public", "session" or "deny": what an unlisted path gets)"#,
+        ],
+    },
+    Row {
+        name: "no default access",
+        from: r#"default_access = "session""#,
+        to: "",
+        errors: &[
+            r#"14:1: routes.default_access: is required (default_access = "public", "session" or "deny": what an unlisted path gets)"#,
+        ],
+    },
+    Row {
+        name: "optional by default",
+        from: r#"default_access = "session""#,
+        to: r#"default_access = "optional""#,
+        errors: &[r#"15:18: routes.default_access: must be one of "public", "session", "deny""#],
+    },
+    Row {
+        name: "an unknown spelling",
+        from: "default_access",
+        to: r#"allow = ["encoded_slashes", "all"]
+default_access"#,
+        errors: &[
+            r#"15:10: routes.allow[1]: must be one of "encoded_slash", "semicolon", "double_slash" (did you mean "encoded_slash"?)"#,
+            r#"15:29: routes.allow[2]: must be one of "encoded_slash", "semicolon", "double_slash""#,
+        ],
+    },
+    Row {
+        name: "an unknown access",
+        from: r#"access = "session"
+inject"#,
+        to: r#"access = "privat"
+inject"#,
+        errors: &[
+            r#"18:10: route[1].access: must be one of "session", "optional", "public", "deny""#,
+        ],
+    },
+    Row {
+        name: "a route without path",
+        from: r#"{ path = "/api/{*rest}" }"#,
+        to: r#"{ host = "a.example" }"#,
+        errors: &[r#"17:9: route[1].match.path: is required (path = "/{*rest}" for every path)"#],
+    },
+    Row {
+        name: "a route without match and access",
+        from: r#"match = { path = "/api/{*rest}" }
+access = "session"
+inject = { request_headers = true }"#,
+        to: "",
+        errors: &[
+            r#"16:1: route[1].match: is required (match = { path = "/api/{*rest}" })"#,
+            r#"16:1: route[1].access: is required ("session", "optional", "public" or "deny")"#,
+        ],
+    },
+    Row {
+        name: "a glob",
+        from: "/api/{*rest}",
+        to: "/api/*",
+        errors: &[
+            r#"17:18: route[1].match.path: "*" looks like a wildcard, but is not: write {name} for one segment, {*rest} for all that follow, or the character as a percent code"#,
+        ],
+    },
+    Row {
+        name: "a relative path",
+        from: "/api/{*rest}",
+        to: "api",
+        errors: &[
+            r#"17:18: route[1].match.path: a path pattern starts with "/" and covers the whole path"#,
+        ],
+    },
+    Row {
+        name: "a host with a port",
+        from: r#"path = "/api/{*rest}""#,
+        to: r#"path = "/", host = "a.example:80""#,
+        errors: &[
+            "17:30: route[1].match.host: a host is an exact name without wildcard, scheme, port or path; a name outside ASCII is written as xn--",
+        ],
+    },
+    Row {
+        name: "an unknown method",
+        from: r#"path = "/api/{*rest}""#,
+        to: r#"path = "/", methods = ["GET", "post"]"#,
+        errors: &[
+            r#"17:41: route[1].match.methods[2]: "post" is not a method that a route can list; methods are written in upper case, as in "POST""#,
+        ],
+    },
+    Row {
+        name: "no method",
+        from: r#"path = "/api/{*rest}""#,
+        to: r#"path = "/", methods = []"#,
+        errors: &["17:33: route[1].match.methods: is empty (leave it out for every method)"],
+    },
+    Row {
+        name: "injection for nobody",
+        from: r#"access = "session"
+inject"#,
+        to: r#"access = "public"
+inject"#,
+        errors: &[
+            r#"19:10: route[1].inject: nobody is known on a public route, and nothing passes a denied one (access = "session" or "optional")"#,
+        ],
+    },
+    Row {
+        name: "injection in unknown places",
+        from: "request_headers",
+        to: "request_header",
+        errors: &[
+            "19:12: route[1].inject.request_header: unknown key (did you mean `request_headers`?)",
+        ],
+    },
+    Row {
+        name: "an unknown upstream",
+        from: "inject",
+        to: r#"upstream = "aap"
+inject"#,
+        errors: &[r#"19:12: route[1].upstream: no upstream has this name (did you mean "app"?)"#],
+    },
+    Row {
+        name: "a path of the proxy",
+        from: "/api/{*rest}",
+        to: "/_chat/x",
+        errors: &[
+            "17:18: route[1].match.path: is a path of the proxy itself and never reaches the app (/_chat/ and the path of [usersig_endpoint] are the proxy's own)",
+        ],
+    },
+    Row {
+        name: "the path of the endpoint",
+        from: "[[route]]",
+        to: r#"[usersig_endpoint]
+path = "/API/x"
+[[route]]
+match = { path = "/api/x" }
+access = "session"
+[[route]]"#,
+        errors: &[
+            "19:18: route[1].match.path: is a path of the proxy itself and never reaches the app (/_chat/ and the path of [usersig_endpoint] are the proxy's own)",
+        ],
+    },
+    Row {
+        name: "an endpoint with a bad path",
+        from: "[[route]]",
+        to: r#"[usersig_endpoint]
+path = "/a/../b"
+[[route]]"#,
+        errors: &[
+            r#"17:8: usersig_endpoint.path: no request can have this path: a dot segment (a path of its own, as in "/_chat/usersig")"#,
+        ],
+    },
+    Row {
+        name: "an endpoint in place of the first page",
+        from: "[[route]]",
+        to: r#"[usersig_endpoint]
+path = "/"
+[[route]]"#,
+        errors: &[
+            r#"17:8: usersig_endpoint.path: would hide the app's own first page (a path of its own, as in "/_chat/usersig")"#,
+        ],
+    },
+    Row {
+        name: "routes that cover the same",
+        from: "[[route]]",
+        to: r#"[[route]]
+match = { path = "/a/{x}", methods = ["GET"] }
+access = "session"
+[[route]]
+match = { path = "/a/{y}" }
+access = "public"
+[[route]]"#,
+        errors: &[
+            "19:1: route[2]: covers requests of the route in line 16 as well (give the two different paths, methods or hosts)",
+        ],
+    },
+    Row {
+        name: "an endpoint with a query",
+        from: "[[route]]",
+        to: r#"[usersig_endpoint]
+path = "/a?b"
+[[route]]"#,
+        errors: &[
+            r#"17:8: usersig_endpoint.path: no request can have this path: a character that a path holds only as a percent code (a path of its own, as in "/_chat/usersig")"#,
+        ],
+    },
+    Row {
+        name: "injected headers of one name",
+        from: "[routes]",
+        to: r#"[inject]
+user_id_header = "X_A"
+user_sig_header = "X-A"
+[routes]"#,
+        errors: &[
+            r#"16:19: inject.user_sig_header: is the name of another injected header ("-" and "_" count as the same)"#,
+        ],
+    },
+    Row {
+        name: "an injected header of HTTP",
+        from: "[routes]",
+        to: r#"[inject]
+user_id_header = "Authorization"
+user_sig_header = "Content-Length"
+[routes]"#,
+        errors: &[
+            "15:18: inject.user_id_header: is a header of HTTP itself (a name of your own, as in X-Chat-UserID)",
+            "16:19: inject.user_sig_header: is a header of HTTP itself (a name of your own, as in X-Chat-UserID)",
+        ],
+    },
+    Row {
+        name: "injection over the session token",
+        from: "[[session",
+        to: r#"[session]
+from = [{ header = "X-T" }, { cookie = "t" }]
+[inject]
+user_id_header = "x_t"
+cookie_name = "t"
+[[session"#,
+        errors: &[
+            "11:18: inject.user_id_header: is where the session token stands (clients may not send what is injected, so it would be removed)",
+            "12:15: inject.cookie_name: is where the session token stands (another name)",
+        ],
+    },
+    Row {
+        name: "a cookie name with a space",
+        from: "[routes]",
+        to: r#"[inject]
+cookie_name = "a b"
+[routes]"#,
+        errors: &[
+            "15:15: inject.cookie_name: a cookie name holds no spaces, separators or control characters",
+        ],
+    },
+];

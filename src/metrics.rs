@@ -1,0 +1,275 @@
+//! Counters and histograms in Prometheus' text form, all labels from closed sets and all series created at zero.
+//!
+//! Nothing here holds a user, path, token or address. The edge counts; the ops listener renders.
+
+use prometheus::{
+    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
+};
+
+use crate::rejection::Rejection;
+use crate::token::TokenError;
+use crate::token::keys::Algorithm;
+use crate::usersig::cache::Lookup;
+
+/// All series of the process.
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    duration: HistogramVec,
+    verifications: IntCounterVec,
+    lookups: IntCounterVec,
+    evictions: IntCounter,
+    cached_users: IntGauge,
+    upstream_failures: IntCounterVec,
+}
+
+/// How a request ended, as a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The app answered.
+    Forwarded,
+    /// Our own endpoint answered.
+    Answered,
+    /// Refused or failed with this code.
+    Rejected(&'static str),
+    /// The client went away first.
+    Aborted,
+}
+
+impl Outcome {
+    /// The label's text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Forwarded => "forwarded",
+            Self::Answered => "answered",
+            Self::Rejected(code) => code,
+            Self::Aborted => "aborted",
+        }
+    }
+
+    fn all() -> impl Iterator<Item = Self> {
+        let others = [Self::Forwarded, Self::Answered, Self::Aborted];
+        others
+            .into_iter()
+            .chain(Rejection::CODES.map(Self::Rejected))
+    }
+}
+
+impl Metrics {
+    /// Registers every series for these route and upstream names.
+    pub fn new<'a>(
+        routes: impl IntoIterator<Item = &'a str>,
+        upstreams: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, prometheus::Error> {
+        let metrics = Self {
+            registry: Registry::new(),
+            requests: counters(
+                "requests_total",
+                "Requests by route and outcome",
+                &["route", "outcome"],
+            )?,
+            duration: durations()?,
+            verifications: counters(
+                "token_verifications_total",
+                "Session tokens judged, by algorithm and result",
+                &["algorithm", "result"],
+            )?,
+            lookups: counters(
+                "usersig_lookups_total",
+                "UserSigs handed out, by what the cache had to do",
+                &["result"],
+            )?,
+            evictions: IntCounter::new(
+                name("usersig_evictions_total"),
+                "UserSigs that left the full cache before their time",
+            )?,
+            cached_users: IntGauge::new(
+                name("usersig_cached_users"),
+                "Users whose UserSig is in the cache",
+            )?,
+            upstream_failures: counters(
+                "upstream_failures_total",
+                "Requests that an upstream failed, by code",
+                &["upstream", "code"],
+            )?,
+        };
+        metrics.register()?;
+        metrics.create_series(routes, upstreams);
+        Ok(metrics)
+    }
+
+    /// Counts a finished request. `route` is a label that [`Metrics::new`] was given, or [`NO_ROUTE`].
+    pub fn count_request(&self, route: &str, outcome: Outcome, seconds: f64) {
+        self.requests
+            .with_label_values(&[route, outcome.as_str()])
+            .inc();
+        self.duration.with_label_values(&[route]).observe(seconds);
+    }
+
+    /// Counts a session token that was good.
+    pub fn count_verified(&self, algorithm: Algorithm) {
+        self.verifications
+            .with_label_values(&[algorithm.name(), "ok"])
+            .inc();
+    }
+
+    /// Counts a session token that was not.
+    pub fn count_refused_token(&self, error: TokenError) {
+        self.verifications
+            .with_label_values(&[UNKNOWN_ALGORITHM, error.reason()])
+            .inc();
+    }
+
+    /// Counts a UserSig that was handed out.
+    pub fn count_lookup(&self, lookup: Lookup) {
+        self.lookups.with_label_values(&[lookup_name(lookup)]).inc();
+        if lookup == (Lookup::Issued { evicted: true }) {
+            self.evictions.inc();
+        }
+    }
+
+    /// Counts a request that an upstream failed.
+    pub fn count_upstream_failure(&self, upstream: &str, code: &'static str) {
+        self.upstream_failures
+            .with_label_values(&[upstream, code])
+            .inc();
+    }
+
+    /// Notes how many users are in the cache.
+    pub fn set_cached_users(&self, users: usize) {
+        self.cached_users.set(i64::try_from(users).unwrap_or(i64::MAX));
+    }
+
+    /// All series in Prometheus' text format 0.0.4.
+    pub fn render(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        // Writing into memory fails only on a series without a name or help, which none is.
+        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
+        text
+    }
+
+    fn register(&self) -> Result<(), prometheus::Error> {
+        self.registry.register(Box::new(self.requests.clone()))?;
+        self.registry.register(Box::new(self.duration.clone()))?;
+        self.registry.register(Box::new(self.verifications.clone()))?;
+        self.registry.register(Box::new(self.lookups.clone()))?;
+        self.registry.register(Box::new(self.evictions.clone()))?;
+        self.registry.register(Box::new(self.cached_users.clone()))?;
+        self.registry
+            .register(Box::new(self.upstream_failures.clone()))
+    }
+
+    fn create_series<'a>(
+        &self,
+        routes: impl IntoIterator<Item = &'a str>,
+        upstreams: impl IntoIterator<Item = &'a str>,
+    ) {
+        for route in routes.into_iter().chain([NO_ROUTE]) {
+            self.duration.with_label_values(&[route]);
+            for outcome in Outcome::all() {
+                self.requests.with_label_values(&[route, outcome.as_str()]);
+            }
+        }
+        for algorithm in Algorithm::ALL {
+            self.verifications
+                .with_label_values(&[algorithm.name(), "ok"]);
+        }
+        for error in TokenError::ALL {
+            self.verifications
+                .with_label_values(&[UNKNOWN_ALGORITHM, error.reason()]);
+        }
+        for lookup in [Lookup::Hit, Lookup::Issued { evicted: false }, Lookup::Renewed] {
+            self.lookups.with_label_values(&[lookup_name(lookup)]);
+        }
+        for upstream in upstreams {
+            for code in UPSTREAM_CODES {
+                self.upstream_failures.with_label_values(&[upstream, code]);
+            }
+        }
+    }
+}
+
+fn name(name: &str) -> String {
+    format!("usersig_proxy_{name}")
+}
+
+fn counters(
+    short_name: &str,
+    help: &str,
+    labels: &[&str],
+) -> Result<IntCounterVec, prometheus::Error> {
+    IntCounterVec::new(Opts::new(name(short_name), help), labels)
+}
+
+fn durations() -> Result<HistogramVec, prometheus::Error> {
+    let options = HistogramOpts::new(
+        name("request_duration_seconds"),
+        "Time from the end of the request header to the end of the answer",
+    );
+    HistogramVec::new(options.buckets(DURATION_BUCKETS.to_vec()), &["route"])
+}
+
+fn lookup_name(lookup: Lookup) -> &'static str {
+    match lookup {
+        Lookup::Hit => "hit",
+        Lookup::Issued { .. } => "issued",
+        Lookup::Renewed => "renewed",
+    }
+}
+
+/// The route label of a request that was refused before a route was found.
+pub const NO_ROUTE: &str = "none";
+const UNKNOWN_ALGORITHM: &str = "unknown";
+const UPSTREAM_CODES: [&str; 3] = [
+    "upstream_unreachable",
+    "upstream_timeout",
+    "upstream_invalid",
+];
+/// From a cache hit on loopback to the longest that an app may take by default.
+const DURATION_BUCKETS: [f64; 12] = [
+    0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 60.0,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_series_exists_at_zero_from_the_start() {
+        let metrics = Metrics::new(["/api/{*rest}", "default"], ["app"]).unwrap();
+        let text = String::from_utf8(metrics.render()).unwrap();
+        for line in [
+            r#"usersig_proxy_requests_total{outcome="forwarded",route="/api/{*rest}"} 0"#,
+            r#"usersig_proxy_requests_total{outcome="token_expired",route="none"} 0"#,
+            r#"usersig_proxy_token_verifications_total{algorithm="ES384",result="ok"} 0"#,
+            r#"usersig_proxy_token_verifications_total{algorithm="unknown",result="expired"} 0"#,
+            r#"usersig_proxy_usersig_lookups_total{result="renewed"} 0"#,
+            "usersig_proxy_usersig_evictions_total 0",
+            "usersig_proxy_usersig_cached_users 0",
+            r#"usersig_proxy_upstream_failures_total{code="upstream_timeout",upstream="app"} 0"#,
+            r#"usersig_proxy_request_duration_seconds_count{route="default"} 0"#,
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_counted_shows() {
+        let metrics = Metrics::new(["default"], ["app"]).unwrap();
+        metrics.count_request("default", Outcome::Rejected("token_expired"), 0.002);
+        metrics.count_lookup(Lookup::Issued { evicted: true });
+        metrics.set_cached_users(3);
+        let text = String::from_utf8(metrics.render()).unwrap();
+        for line in [
+            r#"usersig_proxy_requests_total{outcome="token_expired",route="default"} 1"#,
+            r#"usersig_proxy_request_duration_seconds_bucket{route="default",le="0.0025"} 1"#,
+            r#"usersig_proxy_request_duration_seconds_bucket{route="default",le="0.001"} 0"#,
+            r#"usersig_proxy_usersig_lookups_total{result="issued"} 1"#,
+            "usersig_proxy_usersig_evictions_total 1",
+            "usersig_proxy_usersig_cached_users 3",
+        ] {
+            assert!(text.contains(line), "{line}");
+        }
+    }
+}

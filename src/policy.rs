@@ -1,0 +1,19 @@
+//! What a request may do, by its host, method and path alone.
+//!
+//! A raw path becomes a [`CanonicalPath`] or is refused; a [`RouteTable`] then names the one [`Route`] that applies.
+//! Routes match the decoded segments of the very path that is forwarded, so the app cannot be asked for something else
+//! than was judged here. Nothing here knows tokens, headers or the query. `authorize` calls it; `config` builds it.
+
+mod host;
+mod methods;
+mod path;
+mod pattern;
+mod route;
+mod table;
+
+pub use host::{HostError, HostName};
+pub use methods::{MethodList, Methods, MethodsError};
+pub use path::{CanonicalPath, PathError, Segments, Tolerance};
+pub use pattern::{Pattern, PatternError};
+pub use route::{Access, Inject, Route};
+pub use table::{Fallback, Matched, Matching, MethodNotAllowed, RouteConflict, RouteTable};

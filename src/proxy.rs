@@ -1,0 +1,451 @@
+//! The edge: where Pingora calls us. Each filter hands over to a pure function and carries its answer out.
+//!
+//! ```text
+//! request_filter           limits, strip our headers, authorize; refusals and our own endpoint are answered here
+//! upstream_peer            the app's server
+//! upstream_request_filter  inject into the request: the last place, so nothing can strip or copy what we set
+//! request_body_filter      count the body
+//! response_filter          inject into the answer, except informational ones
+//! fail_to_proxy            a failed upstream becomes a refusal of the same shape
+//! logging                  one access line, one counter
+//! ```
+
+mod context;
+mod cors;
+mod headers;
+mod inject;
+mod limits;
+mod respond;
+mod upstream;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::header::HOST;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorType, Result};
+
+use crate::authorize::{Authorizer, Caller, Parts, Permit, Target};
+use crate::metrics::{Metrics, NO_ROUTE, Outcome};
+use crate::policy::HostError;
+use crate::rejection::Rejection;
+use crate::time::UnixTime;
+
+pub use context::RequestContext;
+pub use cors::AllowedOrigins;
+pub use headers::InjectedNames;
+pub use limits::Limits;
+pub use upstream::{Timeouts, Upstream};
+
+use context::Decision;
+use headers::Stripper;
+use inject::CookieScope;
+use respond::REQUEST_ID;
+
+/// All that a [`UserSigProxy`] is made of.
+pub struct Settings {
+    /// Decides about requests.
+    pub authorizer: Arc<Authorizer>,
+    /// The app's servers, in the order that routes count them.
+    pub upstreams: Vec<Upstream>,
+    /// Names of what is injected.
+    pub names: InjectedNames,
+    /// Origins that may read our own answers.
+    pub origins: AllowedOrigins,
+    /// Size limits.
+    pub limits: Limits,
+    /// How long a client's connection may be idle between two requests.
+    pub keepalive: Duration,
+    /// How long a client may take between two reads of a body.
+    pub read_timeout: Duration,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+}
+
+/// The reverse proxy for one site.
+pub struct UserSigProxy {
+    settings: Settings,
+    stripper: Stripper,
+}
+
+impl UserSigProxy {
+    /// A proxy with these settings.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            stripper: Stripper::new(&settings.names),
+            settings,
+        }
+    }
+
+    /// Stages 1 to 7 of the walk, on a request without any header that only we may set.
+    fn judge(&self, session: &mut Session, now: UnixTime) -> Result<Permit, Rejection> {
+        limits::check(session, &self.settings.limits)?;
+        for name in self.stripper.find(&session.req_header().headers) {
+            session.req_header_mut().remove_header(&name);
+        }
+        let websocket = is_websocket(session);
+        let request = session.req_header();
+        let (path, query) = target(request)?;
+        let parts = Parts {
+            method: &request.method,
+            host: host(request)?,
+            path,
+            query,
+            headers: &request.headers,
+            websocket,
+        };
+        self.settings.authorizer.authorize(&parts, now)
+    }
+
+    fn count_decision(&self, decision: &Result<Permit, Rejection>) {
+        let metrics = &self.settings.metrics;
+        match decision {
+            Ok(Permit {
+                caller: Caller::User(user),
+                ..
+            }) => {
+                metrics.count_verified(user.algorithm);
+                if let Some(login) = &user.login {
+                    metrics.count_lookup(login.lookup);
+                }
+            }
+            Err(Rejection::Token(error)) => metrics.count_refused_token(*error),
+            Ok(_) | Err(_) => {}
+        }
+    }
+
+    /// Answers what is ours to answer; `false` means that the request goes to the app.
+    async fn answer(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<bool> {
+        let origins = &self.settings.origins;
+        match &ctx.decision {
+            Decision::Pending => Ok(false),
+            Decision::Rejected { rejection, .. } => {
+                respond::with_rejection(session, origins, ctx.request_id, rejection).await?;
+                Ok(true)
+            }
+            Decision::Permitted(permit) => match permit.target {
+                Target::Upstream { .. } => Ok(false),
+                Target::UserSigPreflight => {
+                    respond::with_preflight(session, origins).await?;
+                    Ok(true)
+                }
+                Target::UserSigEndpoint => {
+                    let user = ctx.user().ok_or_else(internal)?;
+                    let login = user.login.as_ref().ok_or_else(internal)?;
+                    respond::with_login(session, origins, user, login).await?;
+                    Ok(true)
+                }
+            },
+        }
+    }
+
+    fn upstream(&self, ctx: &RequestContext) -> Result<&Upstream> {
+        let index = match ctx.permit().map(|permit| permit.target) {
+            Some(Target::Upstream { upstream, .. }) => Some(upstream),
+            Some(Target::UserSigEndpoint | Target::UserSigPreflight) | None => None,
+        };
+        index
+            .and_then(|index| self.settings.upstreams.get(index))
+            .ok_or_else(internal)
+    }
+
+    fn finish(&self, session: &Session, ctx: &RequestContext, failed: bool) {
+        let outcome = outcome(ctx, failed);
+        let seconds = ctx.started.elapsed().as_secs_f64();
+        let route = ctx.route().map_or(NO_ROUTE, |route| route);
+        self.settings
+            .metrics
+            .count_request(route, outcome, seconds);
+        log_access(session, ctx, outcome, route, seconds);
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for UserSigProxy {
+    type CTX = RequestContext;
+
+    fn new_ctx(&self) -> RequestContext {
+        RequestContext::new()
+    }
+
+    fn init_downstream_modules(&self, _modules: &mut pingora::modules::http::HttpModules) {
+        // None: the one that Pingora adds compresses answers, which is the app's business.
+    }
+
+    async fn request_filter(
+        &self,
+        session: &mut Session,
+        ctx: &mut RequestContext,
+    ) -> Result<bool> {
+        ctx.start();
+        self.bound_waiting(session);
+        let decision = self.judge(session, ctx.now);
+        self.count_decision(&decision);
+        match decision {
+            Ok(permit) => ctx.decision = Decision::Permitted(permit),
+            Err(rejection) => ctx.reject(rejection),
+        }
+        self.answer(session, ctx).await
+    }
+
+    async fn upstream_peer(
+        &self,
+        session: &mut Session,
+        ctx: &mut RequestContext,
+    ) -> Result<Box<HttpPeer>> {
+        let upstream = self.upstream(ctx)?;
+        ctx.upstream = Some(upstream.name.clone());
+        upstream.peer(is_websocket(session)).await
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        request: &mut RequestHeader,
+        ctx: &mut RequestContext,
+    ) -> Result<()> {
+        make_origin_form(request)?;
+        set_forwarding(session, request)?;
+        request.insert_header(REQUEST_ID, ctx.request_id.to_string())?;
+        match ctx.injection() {
+            Some(injection) => inject::into_request(request, &self.settings.names, injection),
+            None => Ok(()),
+        }
+    }
+
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        ctx: &mut RequestContext,
+    ) -> Result<()> {
+        let length = body.as_ref().map_or(0, Bytes::len);
+        ctx.body_bytes = ctx.body_bytes.saturating_add(length as u64);
+        if ctx.body_bytes > self.settings.limits.max_body_bytes {
+            return Err(Error::new(ErrorType::HTTPStatus(413)).into_down());
+        }
+        // An HTTP/2 body that ends in an empty DATA frame would get a second chunk terminator, which the app reads as
+        // the start of the next request (pingora issue 935).
+        if end_of_stream && length == 0 {
+            *body = None;
+        }
+        Ok(())
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        ctx: &mut RequestContext,
+    ) -> Result<()> {
+        if response.status.is_informational() {
+            return Ok(());
+        }
+        let Some(injection) = ctx.injection() else {
+            return Ok(());
+        };
+        let cookie = CookieScope {
+            request_headers: &session.req_header().headers,
+            secure: !is_plain_loopback(session),
+            now: ctx.now,
+        };
+        inject::into_response(response, &self.settings.names, injection, &cookie)
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        ctx: &mut RequestContext,
+    ) -> FailToProxy {
+        let error_code = match upstream::rejection_for(error) {
+            Some(rejection) => self.respond_failure(session, ctx, rejection).await,
+            None => 0,
+        };
+        FailToProxy {
+            error_code,
+            can_reuse_downstream: false,
+        }
+    }
+
+    async fn logging(
+        &self,
+        session: &mut Session,
+        error: Option<&Error>,
+        ctx: &mut RequestContext,
+    ) {
+        self.finish(session, ctx, error.is_some());
+    }
+
+    // Pingora's own lines would hold the request's query.
+    fn suppress_error_log(&self, _: &Session, _: &RequestContext, _: &Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _: &Session,
+        _: &RequestContext,
+        _: &Error,
+        _: ProxyWarnLogContext,
+    ) -> bool {
+        true
+    }
+
+    fn request_summary(&self, _: &Session, ctx: &RequestContext) -> String {
+        format!("request {}", ctx.request_id)
+    }
+}
+
+impl UserSigProxy {
+    /// Without this the framework keeps an idle HTTP/1.1 connection for ever.
+    fn bound_waiting(&self, session: &mut Session) {
+        let idle = match is_websocket(session) {
+            true => upstream::WEBSOCKET_IDLE,
+            false => self.settings.read_timeout,
+        };
+        session.set_read_timeout(Some(idle));
+        session.set_keepalive(Some(self.settings.keepalive.as_secs()));
+    }
+
+    /// Answers for a failed upstream, unless the app's own answer has begun. Gives the status for the framework.
+    async fn respond_failure(
+        &self,
+        session: &mut Session,
+        ctx: &mut RequestContext,
+        rejection: Rejection,
+    ) -> u16 {
+        if let Some(name) = &ctx.upstream {
+            let code = rejection.code();
+            if code.starts_with("upstream_") {
+                self.settings.metrics.count_upstream_failure(name, code);
+            }
+        }
+        let status = rejection.status().as_u16();
+        let has_begun = session
+            .response_written()
+            .is_some_and(|header| !header.status.is_informational());
+        if !has_begun {
+            session.set_keepalive(None);
+            let origins = &self.settings.origins;
+            // A client that left cannot be told.
+            let _ = respond::with_rejection(session, origins, ctx.request_id, &rejection).await;
+        }
+        ctx.reject(rejection);
+        status
+    }
+}
+
+fn internal() -> Box<Error> {
+    Error::explain(ErrorType::InternalError, "a stage of the walk was skipped")
+}
+
+/// Path and query as they are forwarded. A target in absolute form counts by its path, which is what is sent on.
+fn target(request: &RequestHeader) -> Result<(&[u8], Option<&str>), Rejection> {
+    let raw = request.raw_path();
+    if raw.first() == Some(&b'/') {
+        let mut parts = raw.splitn(2, |byte| *byte == b'?');
+        let path = parts.next().unwrap_or_default();
+        let query = parts.next().map(std::str::from_utf8).transpose();
+        return Ok((path, query.map_err(|_| Rejection::RequestInvalid)?));
+    }
+    Ok((request.uri.path().as_bytes(), request.uri.query()))
+}
+
+/// Sends the path that was judged, and nothing before it.
+fn make_origin_form(request: &mut RequestHeader) -> Result<()> {
+    if request.raw_path().first() == Some(&b'/') {
+        return Ok(());
+    }
+    let path_and_query = request.uri.path_and_query().map(ToString::to_string);
+    request.set_raw_path(path_and_query.as_deref().unwrap_or("/").as_bytes())
+}
+
+fn host(request: &RequestHeader) -> Result<Option<&str>, Rejection> {
+    if let Some(authority) = request.uri.authority() {
+        return Ok(Some(authority.as_str()));
+    }
+    let value = request.headers.get(HOST).map(|value| value.to_str());
+    value
+        .transpose()
+        .map_err(|_| Rejection::HostInvalid(HostError::Character))
+}
+
+/// Tells the app who asked and for what; what the client said of it was stripped.
+fn set_forwarding(session: &Session, request: &mut RequestHeader) -> Result<()> {
+    let client = session.client_addr().and_then(|address| address.as_inet());
+    if let Some(client) = client {
+        request.insert_header("X-Forwarded-For", client.ip().to_string())?;
+    }
+    if let Ok(Some(host)) = host(session.req_header()) {
+        request.insert_header("X-Forwarded-Host", host)?;
+    }
+    request.insert_header("X-Forwarded-Proto", "http")
+}
+
+fn is_websocket(session: &Session) -> bool {
+    let upgrade = session.req_header().headers.get(http::header::UPGRADE);
+    session.is_upgrade_req()
+        && upgrade.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
+/// Whether the browser speaks plain HTTP to this very machine, where it would drop a `Secure` cookie.
+fn is_plain_loopback(session: &Session) -> bool {
+    let Ok(Some(host)) = host(session.req_header()) else {
+        return false;
+    };
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => name,
+        _ => host,
+    };
+    let address = name.trim_matches(['[', ']']).parse::<IpAddr>();
+    name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
+fn outcome(ctx: &RequestContext, failed: bool) -> Outcome {
+    match &ctx.decision {
+        Decision::Rejected { rejection, .. } => Outcome::Rejected(rejection.code()),
+        Decision::Pending => Outcome::Aborted,
+        Decision::Permitted(_) if failed => Outcome::Aborted,
+        Decision::Permitted(permit) => match permit.target {
+            Target::Upstream { .. } => Outcome::Forwarded,
+            Target::UserSigEndpoint | Target::UserSigPreflight => Outcome::Answered,
+        },
+    }
+}
+
+/// One line a request: never a query, a header or a body.
+fn log_access(
+    session: &Session,
+    ctx: &RequestContext,
+    outcome: Outcome,
+    route: &str,
+    seconds: f64,
+) {
+    let request = session.req_header();
+    let status = session.response_written().map(|header| header.status);
+    let reason = match &ctx.decision {
+        Decision::Rejected { rejection, .. } => rejection.reason(),
+        Decision::Pending | Decision::Permitted(_) => None,
+    };
+    tracing::info!(
+        target: "usersig_proxy::access",
+        request_id = %ctx.request_id,
+        method = request.method.as_str(),
+        path = request.uri.path(),
+        route,
+        status = status.map_or(0, |status| status.as_u16()),
+        outcome = outcome.as_str(),
+        reason,
+        user_id = ctx.user().map(|user| user.user_id.as_str().to_owned()),
+        upstream = ctx.upstream.as_deref(),
+        duration_ms = (seconds * 1e6).round() / 1e3,
+        "request"
+    );
+}

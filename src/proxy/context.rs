@@ -1,0 +1,101 @@
+//! What the proxy remembers of one request between Pingora's phases.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use crate::authorize::{Caller, Inject, Login, Permit, Target, User};
+use crate::rejection::Rejection;
+use crate::time::UnixTime;
+
+/// The state of one request. The clock is read once, when the request is.
+pub struct RequestContext {
+    pub(super) request_id: RequestId,
+    pub(super) now: UnixTime,
+    pub(super) started: Instant,
+    pub(super) decision: Decision,
+    pub(super) upstream: Option<Arc<str>>,
+    pub(super) body_bytes: u64,
+}
+
+/// How far the decision about a request has come.
+pub(super) enum Decision {
+    Pending,
+    Permitted(Permit),
+    Rejected {
+        /// The label of the route when one was found before.
+        route: Option<Arc<str>>,
+        rejection: Rejection,
+    },
+}
+
+impl RequestContext {
+    pub(super) fn new() -> Self {
+        Self {
+            request_id: RequestId::random(),
+            now: UnixTime::from(SystemTime::now()),
+            started: Instant::now(),
+            decision: Decision::Pending,
+            upstream: None,
+            body_bytes: 0,
+        }
+    }
+
+    /// Starts the clocks again: a kept-alive connection makes the context before the request arrives.
+    pub(super) fn start(&mut self) {
+        self.now = UnixTime::from(SystemTime::now());
+        self.started = Instant::now();
+    }
+
+    pub(super) fn permit(&self) -> Option<&Permit> {
+        match &self.decision {
+            Decision::Permitted(permit) => Some(permit),
+            Decision::Pending | Decision::Rejected { .. } => None,
+        }
+    }
+
+    pub(super) fn route(&self) -> Option<&Arc<str>> {
+        match &self.decision {
+            Decision::Permitted(permit) => Some(&permit.route),
+            Decision::Rejected { route, .. } => route.as_ref(),
+            Decision::Pending => None,
+        }
+    }
+
+    pub(super) fn user(&self) -> Option<&User> {
+        match &self.permit()?.caller {
+            Caller::User(user) => Some(user),
+            Caller::Anonymous => None,
+        }
+    }
+
+    /// The login and the places of the app's traffic it goes into.
+    pub(super) fn injection(&self) -> Option<(Inject, &User, &Login)> {
+        let Target::Upstream { inject, .. } = self.permit()?.target else {
+            return None;
+        };
+        let user = self.user()?;
+        Some((inject, user, user.login.as_ref()?))
+    }
+
+    pub(super) fn reject(&mut self, rejection: Rejection) {
+        let route = self.route().cloned();
+        self.decision = Decision::Rejected { route, rejection };
+    }
+}
+
+/// A name for one request, for logs and the error body: 128 random bits in hexadecimal.
+#[derive(Clone, Copy)]
+pub(super) struct RequestId(u128);
+
+impl RequestId {
+    fn random() -> Self {
+        Self(rand::random())
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}

@@ -1,0 +1,92 @@
+//! What is refused before a request is judged: sizes, and what the framework lets through although HTTP forbids it.
+
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::{HeaderMap, Version};
+use pingora::http::RequestHeader;
+use pingora::proxy::Session;
+
+use crate::policy::HostError;
+use crate::rejection::Rejection;
+
+/// Bounds on what one request may bring, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The request target, query included.
+    pub max_uri_bytes: usize,
+    /// The whole request header.
+    pub max_header_bytes: usize,
+    /// The request body, declared or counted as it streams.
+    pub max_body_bytes: u64,
+}
+
+/// Checks the header of a request as it came.
+pub(super) fn check(session: &Session, limits: &Limits) -> Result<(), Rejection> {
+    let request = session.req_header();
+    if request.raw_path().len() > limits.max_uri_bytes {
+        return Err(Rejection::UriTooLong);
+    }
+    if header_bytes(request) > limits.max_header_bytes {
+        return Err(Rejection::HeaderTooLarge);
+    }
+    check_host(request)?;
+    check_framing(&request.headers)?;
+    check_fragment(session)?;
+    match declared_length(&request.headers) {
+        Some(length) if length > limits.max_body_bytes => Err(Rejection::BodyTooLarge),
+        _ => Ok(()),
+    }
+}
+
+/// The size of the header in HTTP/1 form: `name: value` lines and the target.
+fn header_bytes(request: &RequestHeader) -> usize {
+    let fields = request.headers.iter();
+    let fields: usize = fields
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
+    fields + request.raw_path().len()
+}
+
+/// RFC 9112 section 3.2 demands a Host of HTTP/1.1; RFC 9113 section 8.3.1 that a Host equals `:authority`.
+fn check_host(request: &RequestHeader) -> Result<(), Rejection> {
+    let host = request.headers.get(HOST).map(|value| value.as_bytes());
+    let authority = request.uri.authority().map(|name| name.as_str().as_bytes());
+    match (host, authority) {
+        (Some(host), Some(authority)) if !host.eq_ignore_ascii_case(authority) => {
+            Err(Rejection::HostInvalid(HostError::Character))
+        }
+        (None, None) if request.version > Version::HTTP_10 => {
+            Err(Rejection::HostInvalid(HostError::Empty))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Codings other than chunked would be forwarded under the name of chunked.
+fn check_framing(headers: &HeaderMap) -> Result<(), Rejection> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let is_chunked = |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"chunked");
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(()),
+        (Some(only), None) if is_chunked(only) => Ok(()),
+        _ => Err(Rejection::RequestInvalid),
+    }
+}
+
+/// The framework drops a fragment from the target, and a server behind another proxy may not.
+fn check_fragment(session: &Session) -> Result<(), Rejection> {
+    let Some(http1) = session.as_http1() else {
+        return Ok(());
+    };
+    let header = http1.get_headers_raw_bytes();
+    let request_line = header.split(|byte| *byte == b'\n').next();
+    match request_line.is_some_and(|line| line.contains(&b'#')) {
+        true => Err(Rejection::PathAmbiguous(
+            crate::policy::PathError::Fragment,
+        )),
+        false => Ok(()),
+    }
+}
+
+fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}

@@ -1,0 +1,132 @@
+//! What the proxy answers itself: refusals as RFC 9457 problems, the login of our endpoint, and its preflight.
+//!
+//! Answers are written as ordinary responses, because Pingora's own error responses close the connection.
+
+use bytes::Bytes;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
+    ACCESS_CONTROL_REQUEST_HEADERS, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, VARY,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderName, Method, StatusCode};
+use pingora::Result;
+use pingora::http::ResponseHeader;
+use pingora::proxy::Session;
+use serde_json::json;
+
+use super::context::RequestId;
+use super::cors::AllowedOrigins;
+use super::inject;
+use crate::authorize::{Login, User};
+use crate::rejection::Rejection;
+
+/// Answers a request with the reason why it is refused.
+pub(super) async fn with_rejection(
+    session: &mut Session,
+    origins: &AllowedOrigins,
+    request_id: RequestId,
+    rejection: &Rejection,
+) -> Result<()> {
+    let mut header = ResponseHeader::build(rejection.status(), Some(12))?;
+    header.insert_header(CONTENT_TYPE, "application/problem+json")?;
+    header.insert_header(REQUEST_ID, request_id.to_string())?;
+    if let Some(challenge) = rejection.challenge() {
+        header.insert_header(WWW_AUTHENTICATE, challenge)?;
+    }
+    if let Rejection::MethodNotAllowed { allow } = rejection {
+        header.insert_header(ALLOW, allow.as_str())?;
+    }
+    let body = problem(rejection, request_id);
+    send(session, origins, header, body).await
+}
+
+/// Answers our endpoint with the caller's login.
+pub(super) async fn with_login(
+    session: &mut Session,
+    origins: &AllowedOrigins,
+    user: &User,
+    login: &Login,
+) -> Result<()> {
+    let mut header = ResponseHeader::build(StatusCode::OK, Some(10))?;
+    header.insert_header(CONTENT_TYPE, "application/json")?;
+    send(session, origins, header, inject::login_json(user, login)).await
+}
+
+/// Answers a preflight of our endpoint: a listed origin may ask with its token, another one learns nothing.
+pub(super) async fn with_preflight(session: &mut Session, origins: &AllowedOrigins) -> Result<()> {
+    let mut header = ResponseHeader::build(StatusCode::NO_CONTENT, Some(10))?;
+    let request = session.req_header();
+    if origins.find(&request.headers).is_some() {
+        header.insert_header(ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD")?;
+        header.insert_header(ACCESS_CONTROL_MAX_AGE, "600")?;
+        if let Some(asked) = request.headers.get(ACCESS_CONTROL_REQUEST_HEADERS) {
+            header.insert_header(ACCESS_CONTROL_ALLOW_HEADERS, asked.clone())?;
+        }
+    }
+    send(session, origins, header, Vec::new()).await
+}
+
+/// RFC 9457 with the registered `about:blank`, so that `title` is the status phrase; `code` is what clients act on.
+fn problem(rejection: &Rejection, request_id: RequestId) -> Vec<u8> {
+    let status = rejection.status();
+    json!({
+        "type": "about:blank",
+        "title": status.canonical_reason().unwrap_or_default(),
+        "status": status.as_u16(),
+        "code": rejection.code(),
+        "detail": rejection.detail(),
+        "requestId": request_id.to_string(),
+    })
+    .to_string()
+    .into_bytes()
+}
+
+async fn send(
+    session: &mut Session,
+    origins: &AllowedOrigins,
+    mut header: ResponseHeader,
+    body: Vec<u8>,
+) -> Result<()> {
+    header.insert_header(CACHE_CONTROL, "no-store")?;
+    header.insert_header(X_CONTENT_TYPE_OPTIONS, "nosniff")?;
+    add_cors(session, origins, &mut header)?;
+    if header.status != StatusCode::NO_CONTENT {
+        header.insert_header(CONTENT_LENGTH, body.len())?;
+    }
+    let without_body = session.req_header().method == Method::HEAD || body.is_empty();
+    session
+        .write_response_header(Box::new(header), without_body)
+        .await?;
+    match without_body {
+        true => session.write_response_body(None, true).await,
+        false => {
+            session
+                .write_response_body(Some(Bytes::from(body)), true)
+                .await
+        }
+    }
+}
+
+fn add_cors(
+    session: &Session,
+    origins: &AllowedOrigins,
+    header: &mut ResponseHeader,
+) -> Result<()> {
+    if origins.is_empty() {
+        return Ok(());
+    }
+    header.insert_header(VARY, "Origin")?;
+    if let Some(origin) = origins.find(&session.req_header().headers) {
+        header.insert_header(ACCESS_CONTROL_ALLOW_ORIGIN, origin)?;
+        header.insert_header(ACCESS_CONTROL_ALLOW_CREDENTIALS, "true")?;
+        header.insert_header(
+            ACCESS_CONTROL_EXPOSE_HEADERS,
+            "WWW-Authenticate, X-Request-ID",
+        )?;
+    }
+    Ok(())
+}
+
+/// The header that names a request to the app and to a refused client.
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -1,0 +1,320 @@
+//! Every way in which a request is turned away, on one screen: HTTP status, public code, what the client may know.
+//!
+//! The variants are facts found by other modules; this is the only one that knows their HTTP form. A client learns the
+//! code and a fixed sentence. [`Rejection::reason`] is for the log and says more; neither carries any text of the request.
+
+use http::StatusCode;
+
+use crate::identity::IdentityError;
+use crate::policy::{HostError, PathError};
+use crate::token::TokenError;
+
+/// Why a request does not get what it asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// The `Host` is missing, repeated or no host.
+    HostInvalid(HostError),
+    /// Two parsers could read the path differently.
+    PathAmbiguous(PathError),
+    /// The request breaks a rule of HTTP that the proxy relies on.
+    RequestInvalid,
+    /// The request target is longer than allowed.
+    UriTooLong,
+    /// The header is larger than allowed.
+    HeaderTooLarge,
+    /// The body is larger than allowed.
+    BodyTooLarge,
+    /// No route, or one that denies.
+    RouteNotFound,
+    /// The path is known and the method is not.
+    MethodNotAllowed {
+        /// The value for `Allow`.
+        allow: String,
+    },
+    /// The route needs a session token and there is none.
+    TokenMissing,
+    /// Two different session tokens.
+    TokenConflict,
+    /// The session token is not good; `Expired` has a code of its own.
+    Token(TokenError),
+    /// The token is good, but its claims do not make it a session.
+    AccessDenied,
+    /// The token is good, but its subject has no UserID.
+    UserNotMapped(IdentityError),
+    /// Nobody answers at the app's address.
+    UpstreamUnreachable,
+    /// The app did not answer in time.
+    UpstreamTimeout,
+    /// The app's answer is not HTTP, or broke off.
+    UpstreamInvalid,
+    /// The fault is ours.
+    Internal,
+}
+
+/// The sentence and the numbers of a [`Rejection`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Public {
+    status: StatusCode,
+    code: &'static str,
+    detail: &'static str,
+}
+
+impl Rejection {
+    /// Every public code, for counters that exist from the start.
+    pub const CODES: [&'static str; 19] = [
+        "host_invalid",
+        "path_ambiguous",
+        "request_invalid",
+        "uri_too_long",
+        "header_too_large",
+        "body_too_large",
+        "route_not_found",
+        "method_not_allowed",
+        "token_missing",
+        "token_conflict",
+        "token_invalid",
+        "token_expired",
+        "keys_unavailable",
+        "access_denied",
+        "user_not_mapped",
+        "upstream_unreachable",
+        "upstream_timeout",
+        "upstream_invalid",
+        "internal",
+    ];
+
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        self.public().status
+    }
+
+    /// The stable code that clients may act on.
+    pub fn code(&self) -> &'static str {
+        self.public().code
+    }
+
+    /// One sentence for the client's developer.
+    pub fn detail(&self) -> &'static str {
+        self.public().detail
+    }
+
+    /// The fact behind the code, as one word for the log; `None` where the code says all.
+    pub fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::HostInvalid(_)
+            | Self::RequestInvalid
+            | Self::UriTooLong
+            | Self::HeaderTooLarge
+            | Self::BodyTooLarge
+            | Self::RouteNotFound
+            | Self::MethodNotAllowed { .. }
+            | Self::TokenMissing
+            | Self::TokenConflict
+            | Self::AccessDenied
+            | Self::UpstreamUnreachable
+            | Self::UpstreamTimeout
+            | Self::UpstreamInvalid
+            | Self::Internal => None,
+            Self::PathAmbiguous(error) => Some(error.reason()),
+            Self::Token(error) => Some(error.reason()),
+            Self::UserNotMapped(error) => Some(error.reason()),
+        }
+    }
+
+    /// The value for `WWW-Authenticate` (RFC 6750 section 3): no error code when no token was sent.
+    pub fn challenge(&self) -> Option<&'static str> {
+        match self {
+            Self::TokenMissing => Some(r#"Bearer realm="session""#),
+            Self::TokenConflict => Some(
+                r#"Bearer realm="session", error="invalid_request", error_description="more than one session token""#,
+            ),
+            Self::Token(TokenError::KeysUnavailable) => None,
+            Self::Token(TokenError::Expired) => Some(
+                r#"Bearer realm="session", error="invalid_token", error_description="the session token has expired""#,
+            ),
+            Self::Token(_) => Some(r#"Bearer realm="session", error="invalid_token""#),
+            Self::AccessDenied | Self::UserNotMapped(_) => {
+                Some(r#"Bearer realm="session", error="insufficient_scope""#)
+            }
+            Self::HostInvalid(_)
+            | Self::PathAmbiguous(_)
+            | Self::RequestInvalid
+            | Self::UriTooLong
+            | Self::HeaderTooLarge
+            | Self::BodyTooLarge
+            | Self::RouteNotFound
+            | Self::MethodNotAllowed { .. }
+            | Self::UpstreamUnreachable
+            | Self::UpstreamTimeout
+            | Self::UpstreamInvalid
+            | Self::Internal => None,
+        }
+    }
+
+    fn public(&self) -> Public {
+        let public = |status, code, detail| Public {
+            status,
+            code,
+            detail,
+        };
+        match self {
+            Self::HostInvalid(_) => public(
+                StatusCode::BAD_REQUEST,
+                "host_invalid",
+                "The Host of the request is missing, repeated or malformed.",
+            ),
+            Self::PathAmbiguous(_) => public(
+                StatusCode::BAD_REQUEST,
+                "path_ambiguous",
+                "The path is spelled in a way that two servers could read differently.",
+            ),
+            Self::RequestInvalid => public(
+                StatusCode::BAD_REQUEST,
+                "request_invalid",
+                "The request is not well-formed.",
+            ),
+            Self::UriTooLong => public(
+                StatusCode::URI_TOO_LONG,
+                "uri_too_long",
+                "The request target is too long.",
+            ),
+            Self::HeaderTooLarge => public(
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "header_too_large",
+                "The request header is too large.",
+            ),
+            Self::BodyTooLarge => public(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "body_too_large",
+                "The request body is too large.",
+            ),
+            Self::RouteNotFound => public(
+                StatusCode::NOT_FOUND,
+                "route_not_found",
+                "There is nothing here.",
+            ),
+            Self::MethodNotAllowed { .. } => public(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "This path does not take this method.",
+            ),
+            Self::TokenMissing => public(
+                StatusCode::UNAUTHORIZED,
+                "token_missing",
+                "Log in to the app first and send its session token.",
+            ),
+            Self::TokenConflict => public(
+                StatusCode::BAD_REQUEST,
+                "token_conflict",
+                "The request carries more than one session token. Send one.",
+            ),
+            Self::Token(TokenError::Expired) => public(
+                StatusCode::UNAUTHORIZED,
+                "token_expired",
+                "The session token has expired. Log in to the app again.",
+            ),
+            Self::Token(TokenError::KeysUnavailable) => public(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "keys_unavailable",
+                "Session tokens cannot be verified at the moment. Try again.",
+            ),
+            Self::Token(_) => public(
+                StatusCode::UNAUTHORIZED,
+                "token_invalid",
+                "The session token is not valid.",
+            ),
+            Self::AccessDenied => public(
+                StatusCode::FORBIDDEN,
+                "access_denied",
+                "This session token does not give access.",
+            ),
+            Self::UserNotMapped(_) => public(
+                StatusCode::FORBIDDEN,
+                "user_not_mapped",
+                "The user of this session has no Chat UserID.",
+            ),
+            Self::UpstreamUnreachable => public(
+                StatusCode::BAD_GATEWAY,
+                "upstream_unreachable",
+                "The app cannot be reached.",
+            ),
+            Self::UpstreamTimeout => public(
+                StatusCode::GATEWAY_TIMEOUT,
+                "upstream_timeout",
+                "The app did not answer in time.",
+            ),
+            Self::UpstreamInvalid => public(
+                StatusCode::BAD_GATEWAY,
+                "upstream_invalid",
+                "The app did not send a complete answer.",
+            ),
+            Self::Internal => public(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "The proxy could not handle the request.",
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::UserIdError;
+
+    /// One of each public code.
+    fn samples() -> Vec<Rejection> {
+        vec![
+            Rejection::HostInvalid(HostError::Empty),
+            Rejection::PathAmbiguous(PathError::DoubleSlash),
+            Rejection::RequestInvalid,
+            Rejection::UriTooLong,
+            Rejection::HeaderTooLarge,
+            Rejection::BodyTooLarge,
+            Rejection::RouteNotFound,
+            Rejection::MethodNotAllowed {
+                allow: "GET".into(),
+            },
+            Rejection::TokenMissing,
+            Rejection::TokenConflict,
+            Rejection::Token(TokenError::SignatureInvalid),
+            Rejection::Token(TokenError::Expired),
+            Rejection::Token(TokenError::KeysUnavailable),
+            Rejection::AccessDenied,
+            Rejection::UserNotMapped(UserIdError::Reserved.into()),
+            Rejection::UpstreamUnreachable,
+            Rejection::UpstreamTimeout,
+            Rejection::UpstreamInvalid,
+            Rejection::Internal,
+        ]
+    }
+
+    #[test]
+    fn codes_are_all_listed_once() {
+        let codes: Vec<_> = samples().iter().map(Rejection::code).collect();
+        assert_eq!(codes, Rejection::CODES);
+    }
+
+    #[test]
+    fn every_401_carries_a_challenge() {
+        for rejection in samples() {
+            if rejection.status() == StatusCode::UNAUTHORIZED {
+                assert!(rejection.challenge().is_some(), "{}", rejection.code());
+            }
+            assert!(rejection.status().is_client_error() || rejection.status().is_server_error());
+        }
+    }
+
+    #[test]
+    fn a_token_error_shows_the_client_nothing_but_expiry() {
+        for error in TokenError::ALL {
+            let code = Rejection::Token(error).code();
+            let expected = match error {
+                TokenError::Expired => "token_expired",
+                TokenError::KeysUnavailable => "keys_unavailable",
+                _ => "token_invalid",
+            };
+            assert_eq!(code, expected, "{}", error.reason());
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Who a request says it comes from, and whether its UserSig proves it.
+//!
+//! A login carries the three values as JSON members; [`Sandbox::admit`] does not care where they stood.
+
+use super::Sandbox;
+use super::failure::Failure;
+use crate::identity::{ReservedNames, UserId};
+use crate::time::UnixTime;
+use crate::usersig::decode::{Decoded, VerifyError};
+
+/// The claim to be a user of an application. Nothing in it is believed until [`Sandbox::admit`] has passed.
+pub(super) struct Credentials<'a> {
+    pub(super) user_id: &'a str,
+    pub(super) sdk_app_id: u32,
+    pub(super) user_sig: &'a str,
+}
+
+/// A user whose UserSig was verified.
+pub(super) struct Account {
+    pub(super) user_id: UserId,
+    /// The last second in which the UserSig is valid.
+    pub(super) expires_at: UnixTime,
+}
+
+impl Sandbox {
+    /// Verifies a UserSig for the user and the application that the request names.
+    ///
+    /// Like the official verifiers it first compares what the request and the UserSig name, so that a mix-up of users or
+    /// applications is reported as such and not as a wrong key. Only a good signature admits.
+    pub(super) fn admit(
+        &self,
+        credentials: &Credentials<'_>,
+        now: UnixTime,
+    ) -> Result<Account, Failure> {
+        // Administrators log in to Chat like anybody else, so no name is reserved here.
+        let user_id = UserId::parse(credentials.user_id, &ReservedNames::default())
+            .map_err(Failure::UserId)?;
+        if credentials.sdk_app_id != self.sdk_app_id.get() {
+            return Err(Failure::SdkAppIdUnknown);
+        }
+        if credentials.user_sig.is_empty() {
+            return Err(Failure::UserSigEmpty);
+        }
+        let decoded = Decoded::parse(credentials.user_sig).map_err(Failure::UserSigIllegal)?;
+        self.verify(&decoded, &user_id, now)?;
+        Ok(Account {
+            user_id,
+            expires_at: decoded.expires_at(),
+        })
+    }
+
+    fn verify(&self, decoded: &Decoded, user_id: &UserId, now: UnixTime) -> Result<(), Failure> {
+        if decoded.sdk_app_id != self.sdk_app_id.get() {
+            return Err(Failure::SdkAppIdMismatch);
+        }
+        if decoded.identifier != user_id.as_str() {
+            return Err(Failure::UserIdMismatch);
+        }
+        decoded.verify(&self.key, now)?;
+        if decoded.userbuf.is_some() {
+            return Err(Failure::UserSigHasUserbuf);
+        }
+        // Chat documents that one without a lifetime is refused from the start, its first second included.
+        if decoded.expire == 0 {
+            return Err(Failure::Expired);
+        }
+        Ok(())
+    }
+}
+
+impl From<VerifyError> for Failure {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::Signature => Self::WrongKey,
+            VerifyError::Expired => Self::Expired,
+            VerifyError::NotYetValid => Self::NotYetValid,
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! From a token to claims that can be relied on.
+//!
+//! The order is fixed: header, issuer by the still unverified `iss`, key, signature, and only then what the claims say.
+//! Until the signature has verified, the payload is used for one thing, to choose whose keys must verify it. Every
+//! check is made on exact types: an `exp` that is a string is refused, not read. The signature itself is the work of
+//! `aws-lc-rs`; time is an argument.
+
+mod header;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+
+use self::header::Header;
+use super::keys::{Algorithm, KeySet};
+use super::{BearerToken, TokenError};
+use crate::json::{self, Object};
+use crate::time::UnixTime;
+
+/// An issuer of session tokens: what its tokens must say, and the keys that verify them.
+#[derive(Clone, Debug)]
+pub struct TokenIssuer {
+    /// The name in configuration, logs and metrics.
+    pub name: String,
+    /// The exact `iss`. Without one, only a token that has no `iss` is this issuer's.
+    pub issuer: Option<String>,
+    /// The `aud` values of which a token must have one. When empty, a token must not have `aud`.
+    pub audience: Vec<String>,
+    /// The algorithms that its tokens may use.
+    pub algorithms: Vec<Algorithm>,
+    /// Its keys.
+    pub keys: KeySet,
+}
+
+/// Verifies the tokens of the configured issuers.
+#[derive(Clone, Debug)]
+pub struct Verifier {
+    issuers: Vec<Issuer>,
+    leeway: Duration,
+    max_lifetime: Duration,
+}
+
+/// Claims of a verified token. `Debug` shows whose they are, not what they say.
+#[derive(Clone)]
+pub struct SessionClaims {
+    issuer: usize,
+    issuer_name: Arc<str>,
+    algorithm: Algorithm,
+    claims: Object,
+    expires_at: UnixTime,
+}
+
+/// Why a list of issuers is not usable.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VerifierError {
+    /// The list is empty.
+    #[error("at least one issuer is needed")]
+    NoIssuer,
+    /// An issuer lists no algorithm.
+    #[error("the issuer {name:?} lists no algorithm")]
+    NoAlgorithm {
+        /// Its configured name.
+        name: String,
+    },
+    /// An issuer or audience is the empty string.
+    #[error("the issuer {name:?} has an empty issuer or audience; leave it out instead")]
+    Empty {
+        /// Its configured name.
+        name: String,
+    },
+    /// Two entries claim the same `iss`, or both have none, so that a token could be either's.
+    #[error("the issuers {first:?} and {second:?} take the same tokens")]
+    SameIssuer {
+        /// The configured name of one.
+        first: String,
+        /// The configured name of the other.
+        second: String,
+    },
+}
+
+impl Verifier {
+    /// Takes the issuers, how far clocks may differ (`leeway`), and the longest life of a token. Whole seconds count.
+    pub fn new(
+        issuers: Vec<TokenIssuer>,
+        leeway: Duration,
+        max_lifetime: Duration,
+    ) -> Result<Self, VerifierError> {
+        if issuers.is_empty() {
+            return Err(VerifierError::NoIssuer);
+        }
+        issuers.iter().try_for_each(refuse_incomplete)?;
+        refuse_overlap(&issuers)?;
+        Ok(Self {
+            issuers: issuers.into_iter().enumerate().map(Issuer::new).collect(),
+            leeway,
+            max_lifetime,
+        })
+    }
+
+    /// The same verifier with other keys for one issuer; an index without an issuer changes nothing.
+    pub fn with_keys(&self, issuer: usize, keys: KeySet) -> Self {
+        let mut verifier = self.clone();
+        if let Some(issuer) = verifier.issuers.get_mut(issuer) {
+            issuer.settings.keys = keys;
+        }
+        verifier
+    }
+
+    /// The claims of `token` if everything about it is right at `now`.
+    pub fn verify(&self, token: &BearerToken, now: UnixTime) -> Result<SessionClaims, TokenError> {
+        let parts = token.parts();
+        let header = Header::parse(parts.header)?;
+        let claims = decode_object(parts.payload, TokenError::BadPayload)?;
+        let issuer = self.find_issuer(&claims)?;
+        issuer.check_signature(&header, parts.signed, parts.signature)?;
+        issuer.check_audience(&claims)?;
+        let times = Times::parse(&claims)?;
+        self.check_times(&times, now)?;
+        Ok(SessionClaims {
+            issuer: issuer.index,
+            issuer_name: Arc::clone(&issuer.name),
+            algorithm: header.algorithm,
+            claims,
+            expires_at: times.expires_at,
+        })
+    }
+
+    /// Repeats at a later `now` what of [`verify`](Self::verify) depends on the time, for a remembered verdict.
+    pub fn recheck(&self, claims: &SessionClaims, now: UnixTime) -> Result<(), TokenError> {
+        self.check_times(&Times::parse(&claims.claims)?, now)
+    }
+
+    /// Whose keys would verify `token`, by what the unverified token says: for deciding which keys to refresh, no more.
+    pub fn claimed_issuer(&self, token: &BearerToken) -> Option<usize> {
+        let claims = decode_object(token.parts().payload, TokenError::BadPayload).ok()?;
+        self.find_issuer(&claims).ok().map(|issuer| issuer.index)
+    }
+
+    fn find_issuer(&self, claims: &Object) -> Result<&Issuer, TokenError> {
+        let (wanted, otherwise) = match claims.get("iss") {
+            None => (None, TokenError::IssuerMissing),
+            Some(Value::String(issuer)) => (Some(issuer.as_str()), TokenError::IssuerUnknown),
+            Some(_) => return Err(TokenError::IssuerInvalid),
+        };
+        self.issuers
+            .iter()
+            .find(|issuer| issuer.settings.issuer.as_deref() == wanted)
+            .ok_or(otherwise)
+    }
+
+    fn check_times(&self, times: &Times, now: UnixTime) -> Result<(), TokenError> {
+        let latest_start = now.saturating_add(self.leeway);
+        if now >= times.expires_at.saturating_add(self.leeway) {
+            return Err(TokenError::Expired);
+        }
+        if times.not_before.is_some_and(|time| time > latest_start) {
+            return Err(TokenError::NotYetValid);
+        }
+        if times.issued_at.is_some_and(|time| time > latest_start) {
+            return Err(TokenError::IssuedInFuture);
+        }
+        // `iat` is not after `latest_start` here, so the same bound holds from now on too.
+        let start = times.issued_at.unwrap_or(latest_start);
+        if times.expires_at > start.saturating_add(self.max_lifetime) {
+            return Err(TokenError::LifetimeTooLong);
+        }
+        Ok(())
+    }
+}
+
+impl SessionClaims {
+    /// The issuer's index in the list that the verifier was made with.
+    pub fn issuer(&self) -> usize {
+        self.issuer
+    }
+
+    /// The issuer's configured name.
+    pub fn issuer_name(&self) -> &str {
+        &self.issuer_name
+    }
+
+    /// The algorithm of the signature.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// All claims, as signed.
+    pub fn claims(&self) -> &Object {
+        &self.claims
+    }
+
+    /// The token's `exp`, without leeway.
+    pub fn expires_at(&self) -> UnixTime {
+        self.expires_at
+    }
+}
+
+impl fmt::Debug for SessionClaims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionClaims")
+            .field("issuer_name", &self.issuer_name)
+            .field("algorithm", &self.algorithm)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
+fn refuse_incomplete(issuer: &TokenIssuer) -> Result<(), VerifierError> {
+    let name = || issuer.name.clone();
+    if issuer.algorithms.is_empty() {
+        return Err(VerifierError::NoAlgorithm { name: name() });
+    }
+    if issuer
+        .issuer
+        .iter()
+        .chain(&issuer.audience)
+        .any(String::is_empty)
+    {
+        return Err(VerifierError::Empty { name: name() });
+    }
+    Ok(())
+}
+
+fn refuse_overlap(issuers: &[TokenIssuer]) -> Result<(), VerifierError> {
+    for (index, second) in issuers.iter().enumerate() {
+        let earlier = issuers.iter().take(index);
+        if let Some(first) = earlier
+            .into_iter()
+            .find(|first| first.issuer == second.issuer)
+        {
+            return Err(VerifierError::SameIssuer {
+                first: first.name.clone(),
+                second: second.name.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// A configured issuer in its place.
+#[derive(Clone, Debug)]
+struct Issuer {
+    index: usize,
+    name: Arc<str>,
+    settings: TokenIssuer,
+}
+
+impl Issuer {
+    fn new((index, settings): (usize, TokenIssuer)) -> Self {
+        Self {
+            index,
+            name: settings.name.as_str().into(),
+            settings,
+        }
+    }
+
+    fn check_signature(
+        &self,
+        header: &Header,
+        signed: &str,
+        signature: &str,
+    ) -> Result<(), TokenError> {
+        if !self.settings.algorithms.contains(&header.algorithm) {
+            return Err(TokenError::AlgorithmNotAllowed);
+        }
+        let key = self
+            .settings
+            .keys
+            .find(header.algorithm, header.key_id.as_deref())?;
+        let signature = decode(signature)?;
+        if !key.verifies(signed.as_bytes(), &signature) {
+            return Err(TokenError::SignatureInvalid);
+        }
+        Ok(())
+    }
+
+    fn check_audience(&self, claims: &Object) -> Result<(), TokenError> {
+        let configured = &self.settings.audience;
+        let Some(audience) = claims.get("aud") else {
+            return if configured.is_empty() {
+                Ok(())
+            } else {
+                Err(TokenError::AudienceMissing)
+            };
+        };
+        let named = audience_list(audience).ok_or(TokenError::AudienceInvalid)?;
+        if configured.is_empty() {
+            return Err(TokenError::AudienceUnexpected);
+        }
+        if !configured.iter().any(|one| named.contains(&one.as_str())) {
+            return Err(TokenError::AudienceMismatch);
+        }
+        Ok(())
+    }
+}
+
+/// RFC 7519 section 4.1.3: one string, or a list of strings.
+fn audience_list(audience: &Value) -> Option<Vec<&str>> {
+    match audience {
+        Value::String(one) => Some(vec![one]),
+        Value::Array(many) if !many.is_empty() => many.iter().map(Value::as_str).collect(),
+        _ => None,
+    }
+}
+
+/// The times of a token, each a whole number of seconds.
+struct Times {
+    expires_at: UnixTime,
+    not_before: Option<UnixTime>,
+    issued_at: Option<UnixTime>,
+}
+
+impl Times {
+    fn parse(claims: &Object) -> Result<Self, TokenError> {
+        Ok(Self {
+            expires_at: time(claims, "exp", TokenError::ExpiryInvalid)?
+                .ok_or(TokenError::ExpiryMissing)?,
+            not_before: time(claims, "nbf", TokenError::NotBeforeInvalid)?,
+            issued_at: time(claims, "iat", TokenError::IssuedAtInvalid)?,
+        })
+    }
+}
+
+fn time(
+    claims: &Object,
+    name: &str,
+    otherwise: TokenError,
+) -> Result<Option<UnixTime>, TokenError> {
+    let Some(value) = claims.get(name) else {
+        return Ok(None);
+    };
+    let seconds = value.as_i64().ok_or(otherwise)?;
+    let seconds = u64::try_from(seconds).map_err(|_| otherwise)?;
+    Ok(Some(UnixTime::from_secs(seconds)))
+}
+
+fn decode_object(part: &str, otherwise: TokenError) -> Result<Object, TokenError> {
+    json::parse_object(&decode(part)?).map_err(|_| otherwise)
+}
+
+fn decode(part: &str) -> Result<Vec<u8>, TokenError> {
+    URL_SAFE_NO_PAD
+        .decode(part)
+        .map_err(|_| TokenError::BadEncoding)
+}
+
+#[cfg(test)]
+mod tests;
