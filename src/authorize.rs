@@ -112,6 +112,25 @@ pub struct Login {
     pub lookup: Lookup,
 }
 
+/// A request that may not pass, and how far it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The route's label, when one was found.
+    pub route: Option<Arc<str>>,
+    /// Why.
+    pub rejection: Rejection,
+}
+
+impl From<Rejection> for Refusal {
+    /// A refusal before any route was found.
+    fn from(rejection: Rejection) -> Self {
+        Self {
+            route: None,
+            rejection,
+        }
+    }
+}
+
 /// What happens to a CORS preflight of an app route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preflight {
@@ -171,27 +190,21 @@ impl Authorizer {
     }
 
     /// Decides about a request at the moment `now`.
-    pub fn authorize(&self, parts: &Parts<'_>, now: UnixTime) -> Result<Permit, Rejection> {
+    pub fn authorize(&self, parts: &Parts<'_>, now: UnixTime) -> Result<Permit, Refusal> {
         let path = CanonicalPath::parse(parts.path, self.settings.tolerance)
             .map_err(Rejection::PathAmbiguous)?;
         let passage = self.find_passage(parts, &path)?;
-        let caller = match passage.access {
-            Access::Deny => return Err(Rejection::RouteNotFound),
-            Access::Public => Caller::Anonymous,
-            Access::Optional => match self.extract(parts)? {
-                Some(token) => self.identify(&token, &passage, now)?,
-                None => Caller::Anonymous,
-            },
-            Access::Session => {
-                let token = self.extract(parts)?.ok_or(Rejection::TokenMissing)?;
-                self.identify(&token, &passage, now)?
-            }
-        };
-        Ok(Permit {
-            route: passage.route,
-            target: passage.target,
-            caller,
-        })
+        match self.find_caller(parts, &passage, now) {
+            Ok(caller) => Ok(Permit {
+                route: passage.route,
+                target: passage.target,
+                caller,
+            }),
+            Err(rejection) => Err(Refusal {
+                route: Some(passage.route),
+                rejection,
+            }),
+        }
     }
 
     /// The users that are in the cache now.
@@ -199,12 +212,26 @@ impl Authorizer {
         self.cache.len()
     }
 
-    /// The route that names the path, our own paths first: those are never the app's.
-    fn find_passage(
+    fn find_caller(
         &self,
         parts: &Parts<'_>,
-        path: &CanonicalPath,
-    ) -> Result<Passage, Rejection> {
+        passage: &Passage,
+        now: UnixTime,
+    ) -> Result<Caller, Rejection> {
+        let token = match passage.access {
+            Access::Deny => return Err(Rejection::RouteNotFound),
+            Access::Public => None,
+            Access::Optional => self.extract(parts)?,
+            Access::Session => Some(self.extract(parts)?.ok_or(Rejection::TokenMissing)?),
+        };
+        match token {
+            Some(token) => self.identify(&token, passage, now),
+            None => Ok(Caller::Anonymous),
+        }
+    }
+
+    /// The route that names the path, our own paths first: those are never the app's.
+    fn find_passage(&self, parts: &Parts<'_>, path: &CanonicalPath) -> Result<Passage, Rejection> {
         let host = parts
             .host
             .map(HostName::from_authority)
@@ -233,11 +260,11 @@ impl Authorizer {
         method: &Method,
         path: &CanonicalPath,
     ) -> Result<Passage, Rejection> {
-        let Matched { route, access } =
-            self.settings
-                .routes
-                .find(host, method, path)
-                .map_err(|error| Rejection::MethodNotAllowed { allow: error.allow })?;
+        let Matched { route, access } = self
+            .settings
+            .routes
+            .find(host, method, path)
+            .map_err(|error| Rejection::MethodNotAllowed { allow: error.allow })?;
         Ok(Passage {
             route: route.name.clone(),
             access,
@@ -277,10 +304,10 @@ impl Authorizer {
     }
 
     fn extract(&self, parts: &Parts<'_>) -> Result<Option<BearerToken>, Rejection> {
-        let extracted =
-            self.settings
-                .sources
-                .extract(parts.headers, parts.query, parts.websocket);
+        let extracted = self
+            .settings
+            .sources
+            .extract(parts.headers, parts.query, parts.websocket);
         match extracted {
             Ok(found) => Ok(found.map(|Extracted { token, .. }| token)),
             Err(ExtractError::Conflict) => Err(Rejection::TokenConflict),
@@ -401,9 +428,8 @@ fn preflight_for(parts: &Parts<'_>) -> Option<Method> {
 }
 
 fn admit(session: &SessionClaims, rules: &ClaimRules) -> Result<(), Rejection> {
-    let matches = |(claim, value): &(JsonPointer, Value)| {
-        claim.find(session.claims()) == Some(value)
-    };
+    let matches =
+        |(claim, value): &(JsonPointer, Value)| claim.find(session.claims()) == Some(value);
     match rules.require.iter().all(matches) {
         true => Ok(()),
         false => Err(Rejection::AccessDenied),

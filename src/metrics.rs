@@ -138,7 +138,8 @@ impl Metrics {
 
     /// Notes how many users are in the cache.
     pub fn set_cached_users(&self, users: usize) {
-        self.cached_users.set(i64::try_from(users).unwrap_or(i64::MAX));
+        self.cached_users
+            .set(i64::try_from(users).unwrap_or(i64::MAX));
     }
 
     /// All series in Prometheus' text format 0.0.4.
@@ -152,10 +153,12 @@ impl Metrics {
     fn register(&self) -> Result<(), prometheus::Error> {
         self.registry.register(Box::new(self.requests.clone()))?;
         self.registry.register(Box::new(self.duration.clone()))?;
-        self.registry.register(Box::new(self.verifications.clone()))?;
+        self.registry
+            .register(Box::new(self.verifications.clone()))?;
         self.registry.register(Box::new(self.lookups.clone()))?;
         self.registry.register(Box::new(self.evictions.clone()))?;
-        self.registry.register(Box::new(self.cached_users.clone()))?;
+        self.registry
+            .register(Box::new(self.cached_users.clone()))?;
         self.registry
             .register(Box::new(self.upstream_failures.clone()))
     }
@@ -179,7 +182,11 @@ impl Metrics {
             self.verifications
                 .with_label_values(&[UNKNOWN_ALGORITHM, error.reason()]);
         }
-        for lookup in [Lookup::Hit, Lookup::Issued { evicted: false }, Lookup::Renewed] {
+        for lookup in [
+            Lookup::Hit,
+            Lookup::Issued { evicted: false },
+            Lookup::Renewed,
+        ] {
             self.lookups.with_label_values(&[lookup_name(lookup)]);
         }
         for upstream in upstreams {

@@ -10,29 +10,28 @@
 //! logging                  one access line, one counter
 //! ```
 
+mod access;
 mod context;
 mod cors;
 mod headers;
 mod inject;
 mod limits;
+mod request;
 mod respond;
 mod upstream;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::HOST;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 
-use crate::authorize::{Authorizer, Caller, Parts, Permit, Target};
-use crate::metrics::{Metrics, NO_ROUTE, Outcome};
-use crate::policy::HostError;
+use crate::authorize::{Authorizer, Caller, Parts, Permit, Refusal, Target};
+use crate::metrics::{Metrics, NO_ROUTE};
 use crate::rejection::Rejection;
 use crate::time::UnixTime;
 
@@ -83,26 +82,26 @@ impl UserSigProxy {
     }
 
     /// Stages 1 to 7 of the walk, on a request without any header that only we may set.
-    fn judge(&self, session: &mut Session, now: UnixTime) -> Result<Permit, Rejection> {
+    fn judge(&self, session: &mut Session, now: UnixTime) -> Result<Permit, Refusal> {
         limits::check(session, &self.settings.limits)?;
         for name in self.stripper.find(&session.req_header().headers) {
             session.req_header_mut().remove_header(&name);
         }
-        let websocket = is_websocket(session);
-        let request = session.req_header();
-        let (path, query) = target(request)?;
+        let websocket = request::is_websocket(session);
+        let header = session.req_header();
+        let (path, query) = request::target(header)?;
         let parts = Parts {
-            method: &request.method,
-            host: host(request)?,
+            method: &header.method,
+            host: request::host(header)?,
             path,
             query,
-            headers: &request.headers,
+            headers: &header.headers,
             websocket,
         };
         self.settings.authorizer.authorize(&parts, now)
     }
 
-    fn count_decision(&self, decision: &Result<Permit, Rejection>) {
+    fn count_decision(&self, decision: &Result<Permit, Refusal>) {
         let metrics = &self.settings.metrics;
         match decision {
             Ok(Permit {
@@ -114,7 +113,10 @@ impl UserSigProxy {
                     metrics.count_lookup(login.lookup);
                 }
             }
-            Err(Rejection::Token(error)) => metrics.count_refused_token(*error),
+            Err(Refusal {
+                rejection: Rejection::Token(error),
+                ..
+            }) => metrics.count_refused_token(*error),
             Ok(_) | Err(_) => {}
         }
     }
@@ -124,7 +126,7 @@ impl UserSigProxy {
         let origins = &self.settings.origins;
         match &ctx.decision {
             Decision::Pending => Ok(false),
-            Decision::Rejected { rejection, .. } => {
+            Decision::Rejected(Refusal { rejection, .. }) => {
                 respond::with_rejection(session, origins, ctx.request_id, rejection).await?;
                 Ok(true)
             }
@@ -155,13 +157,11 @@ impl UserSigProxy {
     }
 
     fn finish(&self, session: &Session, ctx: &RequestContext, failed: bool) {
-        let outcome = outcome(ctx, failed);
+        let outcome = access::outcome(ctx, failed);
         let seconds = ctx.started.elapsed().as_secs_f64();
         let route = ctx.route().map_or(NO_ROUTE, |route| route);
-        self.settings
-            .metrics
-            .count_request(route, outcome, seconds);
-        log_access(session, ctx, outcome, route, seconds);
+        self.settings.metrics.count_request(route, outcome, seconds);
+        access::log(session, ctx, outcome, route, seconds);
     }
 }
 
@@ -186,10 +186,10 @@ impl ProxyHttp for UserSigProxy {
         self.bound_waiting(session);
         let decision = self.judge(session, ctx.now);
         self.count_decision(&decision);
-        match decision {
-            Ok(permit) => ctx.decision = Decision::Permitted(permit),
-            Err(rejection) => ctx.reject(rejection),
-        }
+        ctx.decision = match decision {
+            Ok(permit) => Decision::Permitted(permit),
+            Err(refusal) => Decision::Rejected(refusal),
+        };
         self.answer(session, ctx).await
     }
 
@@ -200,7 +200,7 @@ impl ProxyHttp for UserSigProxy {
     ) -> Result<Box<HttpPeer>> {
         let upstream = self.upstream(ctx)?;
         ctx.upstream = Some(upstream.name.clone());
-        upstream.peer(is_websocket(session)).await
+        upstream.peer(request::is_websocket(session)).await
     }
 
     async fn upstream_request_filter(
@@ -209,8 +209,8 @@ impl ProxyHttp for UserSigProxy {
         request: &mut RequestHeader,
         ctx: &mut RequestContext,
     ) -> Result<()> {
-        make_origin_form(request)?;
-        set_forwarding(session, request)?;
+        request::make_origin_form(request)?;
+        request::set_forwarding(session, request)?;
         request.insert_header(REQUEST_ID, ctx.request_id.to_string())?;
         match ctx.injection() {
             Some(injection) => inject::into_request(request, &self.settings.names, injection),
@@ -252,7 +252,7 @@ impl ProxyHttp for UserSigProxy {
         };
         let cookie = CookieScope {
             request_headers: &session.req_header().headers,
-            secure: !is_plain_loopback(session),
+            secure: !request::is_plain_loopback(session),
             now: ctx.now,
         };
         inject::into_response(response, &self.settings.names, injection, &cookie)
@@ -306,7 +306,7 @@ impl ProxyHttp for UserSigProxy {
 impl UserSigProxy {
     /// Without this the framework keeps an idle HTTP/1.1 connection for ever.
     fn bound_waiting(&self, session: &mut Session) {
-        let idle = match is_websocket(session) {
+        let idle = match request::is_websocket(session) {
             true => upstream::WEBSOCKET_IDLE,
             false => self.settings.read_timeout,
         };
@@ -344,108 +344,4 @@ impl UserSigProxy {
 
 fn internal() -> Box<Error> {
     Error::explain(ErrorType::InternalError, "a stage of the walk was skipped")
-}
-
-/// Path and query as they are forwarded. A target in absolute form counts by its path, which is what is sent on.
-fn target(request: &RequestHeader) -> Result<(&[u8], Option<&str>), Rejection> {
-    let raw = request.raw_path();
-    if raw.first() == Some(&b'/') {
-        let mut parts = raw.splitn(2, |byte| *byte == b'?');
-        let path = parts.next().unwrap_or_default();
-        let query = parts.next().map(std::str::from_utf8).transpose();
-        return Ok((path, query.map_err(|_| Rejection::RequestInvalid)?));
-    }
-    Ok((request.uri.path().as_bytes(), request.uri.query()))
-}
-
-/// Sends the path that was judged, and nothing before it.
-fn make_origin_form(request: &mut RequestHeader) -> Result<()> {
-    if request.raw_path().first() == Some(&b'/') {
-        return Ok(());
-    }
-    let path_and_query = request.uri.path_and_query().map(ToString::to_string);
-    request.set_raw_path(path_and_query.as_deref().unwrap_or("/").as_bytes())
-}
-
-fn host(request: &RequestHeader) -> Result<Option<&str>, Rejection> {
-    if let Some(authority) = request.uri.authority() {
-        return Ok(Some(authority.as_str()));
-    }
-    let value = request.headers.get(HOST).map(|value| value.to_str());
-    value
-        .transpose()
-        .map_err(|_| Rejection::HostInvalid(HostError::Character))
-}
-
-/// Tells the app who asked and for what; what the client said of it was stripped.
-fn set_forwarding(session: &Session, request: &mut RequestHeader) -> Result<()> {
-    let client = session.client_addr().and_then(|address| address.as_inet());
-    if let Some(client) = client {
-        request.insert_header("X-Forwarded-For", client.ip().to_string())?;
-    }
-    if let Ok(Some(host)) = host(session.req_header()) {
-        request.insert_header("X-Forwarded-Host", host)?;
-    }
-    request.insert_header("X-Forwarded-Proto", "http")
-}
-
-fn is_websocket(session: &Session) -> bool {
-    let upgrade = session.req_header().headers.get(http::header::UPGRADE);
-    session.is_upgrade_req()
-        && upgrade.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
-}
-
-/// Whether the browser speaks plain HTTP to this very machine, where it would drop a `Secure` cookie.
-fn is_plain_loopback(session: &Session) -> bool {
-    let Ok(Some(host)) = host(session.req_header()) else {
-        return false;
-    };
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if !port.ends_with(']') => name,
-        _ => host,
-    };
-    let address = name.trim_matches(['[', ']']).parse::<IpAddr>();
-    name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
-}
-
-fn outcome(ctx: &RequestContext, failed: bool) -> Outcome {
-    match &ctx.decision {
-        Decision::Rejected { rejection, .. } => Outcome::Rejected(rejection.code()),
-        Decision::Pending => Outcome::Aborted,
-        Decision::Permitted(_) if failed => Outcome::Aborted,
-        Decision::Permitted(permit) => match permit.target {
-            Target::Upstream { .. } => Outcome::Forwarded,
-            Target::UserSigEndpoint | Target::UserSigPreflight => Outcome::Answered,
-        },
-    }
-}
-
-/// One line a request: never a query, a header or a body.
-fn log_access(
-    session: &Session,
-    ctx: &RequestContext,
-    outcome: Outcome,
-    route: &str,
-    seconds: f64,
-) {
-    let request = session.req_header();
-    let status = session.response_written().map(|header| header.status);
-    let reason = match &ctx.decision {
-        Decision::Rejected { rejection, .. } => rejection.reason(),
-        Decision::Pending | Decision::Permitted(_) => None,
-    };
-    tracing::info!(
-        target: "usersig_proxy::access",
-        request_id = %ctx.request_id,
-        method = request.method.as_str(),
-        path = request.uri.path(),
-        route,
-        status = status.map_or(0, |status| status.as_u16()),
-        outcome = outcome.as_str(),
-        reason,
-        user_id = ctx.user().map(|user| user.user_id.as_str().to_owned()),
-        upstream = ctx.upstream.as_deref(),
-        duration_ms = (seconds * 1e6).round() / 1e3,
-        "request"
-    );
 }

@@ -20,7 +20,9 @@ use pingora::services::background::background_service;
 use crate::authorize::Authorizer;
 use crate::config::{Config, Runtime};
 use crate::metrics::Metrics;
-use crate::proxy::{AllowedOrigins, InjectedNames, Limits, Settings, Timeouts, Upstream, UserSigProxy};
+use crate::proxy::{
+    AllowedOrigins, InjectedNames, Limits, Settings, Timeouts, Upstream, UserSigProxy,
+};
 use ops::{Ops, Readiness};
 
 /// Why the server does not start.
@@ -73,7 +75,10 @@ impl Runner {
                 .routes()
                 .map(|route| &*route.name)
                 .chain([crate::authorize::ENDPOINT_ROUTE]),
-            config.upstreams.iter().map(|upstream| upstream.name.as_str()),
+            config
+                .upstreams
+                .iter()
+                .map(|upstream| upstream.name.as_str()),
         )?);
         let authorizer = Arc::new(Authorizer::new(config.site));
         let readiness = Readiness::default();

@@ -22,8 +22,10 @@ use crate::usersig::decode::Decoded;
 /// shown. With --config it is verified as well, and a session token is mapped to its UserID. Exit code 1 when it is not
 /// good.
 #[derive(clap::Args)]
-#[command(after_help = "Give it on standard input, so that it does not stand in the list of processes:
-  usersig-proxy mint -c conf/quickstart.toml -u 27149 | usersig-proxy inspect -c conf/quickstart.toml")]
+#[command(
+    after_help = "Give it on standard input, so that it does not stand in the list of processes:
+  usersig-proxy mint -c conf/quickstart.toml -u 27149 | usersig-proxy inspect -c conf/quickstart.toml"
+)]
 pub(super) struct Inspect {
     /// The configuration whose keys verify it
     #[arg(short, long, value_name = "FILE")]
@@ -98,7 +100,11 @@ fn inspect_token(text: &str, config: Option<&Config>, now: UnixTime) -> Result<(
         .verifier
         .verify(&token, now)
         .map_err(|error| refuse(&error.to_string()))?;
-    writeln!(out, "  verified   yes, as issuer {:?}", session.issuer_name())?;
+    writeln!(
+        out,
+        "  verified   yes, as issuer {:?}",
+        session.issuer_name()
+    )?;
     let rules = config.site.claim_rules.get(session.issuer());
     match rules.map(|rules| admitted(rules, session.claims())) {
         Some(Ok(user)) => writeln!(out, "  UserID     {user}")?,

@@ -1,8 +1,8 @@
 //! What is wrong with a configuration, where it stands and what to write instead.
 //!
-//! Every fault becomes a [`Diagnostic`] in one [`Report`], so that an operator sees them all at once. A diagnostic does
-//! not repeat a value of the file, which may be a secret in the wrong place: its position says enough. Only the names of
-//! files and variables and what stands in a route's `match` are repeated.
+//! Every fault becomes a [`Diagnostic`] in one [`Report`], so that an operator sees them all at once. A diagnostic
+//! does not repeat a value of the file, which may be a secret in the wrong place: its position says enough. Only names
+//! of files and variables and what stands in a route's `match` are repeated.
 
 use std::cell::RefCell;
 use std::fmt;

@@ -23,15 +23,8 @@ use crate::usersig::Issuer;
 
 /// Reads a whole file. The warnings are added by the caller.
 pub(super) fn config(root: &Table<'_>, folder: &Path, env: Env<'_>) -> Option<Config> {
-    let demo = root.boolean_or("demo", false);
-    let files = root.choice_or("secret_files", SecretFiles::Warn, SECRET_FILES);
-    let secrets = Secrets {
-        folder,
-        env,
-        files,
-        demo,
-    };
-    let listeners = edge::listeners(root, demo);
+    let secrets = secrets(root, folder, env);
+    let listeners = edge::listeners(root, secrets.demo);
     let runtime = edge::runtime(root);
     let log = edge::log(root);
     let cors_origins = cors::origins(root);
@@ -44,36 +37,53 @@ pub(super) fn config(root: &Table<'_>, folder: &Path, env: Env<'_>) -> Option<Co
     let routes = routes::section(root, &upstreams, endpoint.as_ref());
     let inject = inject::names(root, &session.sources);
     let chat = chat?;
-    let site = Settings {
-        issuer: Issuer::new(chat.sdk_app_id, chat.secret_key.clone(), chat.lifetime),
-        min_remaining: chat.min_remaining,
-        cache_capacity: chat.cache_capacity,
-        sources: session.token_sources?,
-        verifier: session.verifier?,
-        claim_rules: session.claim_rules?,
-        endpoint: endpoint.as_ref().map(|endpoint| endpoint.path.clone()),
-        tolerance: routes.tolerance,
-        preflight: routes.preflight,
-        routes: routes.table?,
-    };
     Some(Config {
-        demo,
+        demo: secrets.demo,
         listen: listeners.http,
         ops: listeners.ops,
         runtime,
         log,
         cors_origins,
         upstreams: upstreams.into_iter().collect::<Option<_>>()?,
+        inject: inject?,
+        site: settings(&chat, session, routes, endpoint.as_ref())?,
+        usersig_endpoint: endpoint.map(|endpoint| endpoint.text),
         chat: Chat {
             sdk_app_id: chat.sdk_app_id,
             secret_key: chat.secret_key,
             admin: chat.admin,
             reserved: identity.reserved,
         },
-        inject: inject?,
-        usersig_endpoint: endpoint.map(|endpoint| endpoint.text),
-        site,
         warnings: Vec::new(),
+    })
+}
+
+fn secrets<'a>(root: &Table<'_>, folder: &'a Path, env: Env<'a>) -> Secrets<'a> {
+    Secrets {
+        folder,
+        env,
+        files: root.choice_or("secret_files", SecretFiles::Warn, SECRET_FILES),
+        demo: root.boolean_or("demo", false),
+    }
+}
+
+fn settings(
+    chat: &chat::Section,
+    session: session::Section,
+    routes: routes::Section,
+    endpoint: Option<&routes::Endpoint>,
+) -> Option<Settings> {
+    Some(Settings {
+        issuer: Issuer::new(chat.sdk_app_id, chat.secret_key.clone(), chat.lifetime),
+        min_remaining: chat.min_remaining,
+        cache_capacity: chat.cache_capacity,
+        sources: session.token_sources?,
+        verifier: session.verifier?,
+        claim_rules: session.claim_rules?,
+        endpoint: endpoint.map(|endpoint| endpoint.path.clone()),
+        tolerance: routes.tolerance,
+        preflight: routes.preflight,
+        routes: routes.table?,
     })
 }
 

@@ -1,4 +1,4 @@
-//! Reads what the configuration refers to: secrets from files, environment and systemd credentials, and public key files.
+//! Reads what the configuration refers to: secrets from files, environment and systemd credentials, and public keys.
 //!
 //! An error names where the secret was looked for, never what was found. Secrets that the world knows, because they are
 //! printed in a manual or come with this program, are refused outside of a demo.

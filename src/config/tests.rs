@@ -53,7 +53,13 @@ impl World {
     fn errors(&self, text: &str) -> Vec<String> {
         match self.load(text) {
             Ok(_) => Vec::new(),
-            Err(LoadError::Invalid(diagnostics)) => self.shown(&diagnostics.errors),
+            Err(LoadError::Invalid(diagnostics)) => {
+                assert!(
+                    !diagnostics.errors.is_empty(),
+                    "refused without a reason: {text}"
+                );
+                self.shown(&diagnostics.errors)
+            }
             Err(error) => vec![error.to_string()],
         }
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use crate::authorize::{Caller, Inject, Login, Permit, Target, User};
+use crate::authorize::{Caller, Inject, Login, Permit, Refusal, Target, User};
 use crate::rejection::Rejection;
 use crate::time::UnixTime;
 
@@ -22,11 +22,7 @@ pub struct RequestContext {
 pub(super) enum Decision {
     Pending,
     Permitted(Permit),
-    Rejected {
-        /// The label of the route when one was found before.
-        route: Option<Arc<str>>,
-        rejection: Rejection,
-    },
+    Rejected(Refusal),
 }
 
 impl RequestContext {
@@ -50,14 +46,14 @@ impl RequestContext {
     pub(super) fn permit(&self) -> Option<&Permit> {
         match &self.decision {
             Decision::Permitted(permit) => Some(permit),
-            Decision::Pending | Decision::Rejected { .. } => None,
+            Decision::Pending | Decision::Rejected(_) => None,
         }
     }
 
     pub(super) fn route(&self) -> Option<&Arc<str>> {
         match &self.decision {
             Decision::Permitted(permit) => Some(&permit.route),
-            Decision::Rejected { route, .. } => route.as_ref(),
+            Decision::Rejected(refusal) => refusal.route.as_ref(),
             Decision::Pending => None,
         }
     }
@@ -78,9 +74,10 @@ impl RequestContext {
         Some((inject, user, user.login.as_ref()?))
     }
 
+    /// Turns away a request that had a permit, or never came to be judged.
     pub(super) fn reject(&mut self, rejection: Rejection) {
         let route = self.route().cloned();
-        self.decision = Decision::Rejected { route, rejection };
+        self.decision = Decision::Rejected(Refusal { route, rejection });
     }
 }
 

@@ -7,7 +7,7 @@ use http::header::{
 use http::{HeaderMap, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorType, Result};
-use serde_json::json;
+use serde::Serialize;
 
 use super::headers::InjectedNames;
 use crate::authorize::{Inject, Login, User};
@@ -101,16 +101,27 @@ impl CookieScope<'_> {
 }
 
 /// The body of our endpoint: the five members in which a login is handed out as JSON.
-pub(super) fn login_json(user: &User, login: &Login) -> Vec<u8> {
-    json!({
-        "sdkAppId": login.sdk_app_id.get(),
-        "userId": user.user_id.as_str(),
-        "userSig": login.issued.user_sig.expose(),
-        "expiresAt": login.issued.expires_at.as_secs(),
-        "refreshAfter": login.refresh_after.as_secs(),
-    })
-    .to_string()
-    .into_bytes()
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct LoginBody<'a> {
+    sdk_app_id: u32,
+    user_id: &'a str,
+    user_sig: &'a str,
+    /// Unix seconds, like `refreshAfter`.
+    expires_at: u64,
+    refresh_after: u64,
+}
+
+impl<'a> LoginBody<'a> {
+    pub(super) fn new(user: &'a User, login: &'a Login) -> Self {
+        Self {
+            sdk_app_id: login.sdk_app_id.get(),
+            user_id: user.user_id.as_str(),
+            user_sig: login.issued.user_sig.expose(),
+            expires_at: login.issued.expires_at.as_secs(),
+            refresh_after: login.refresh_after.as_secs(),
+        }
+    }
 }
 
 /// Success and redirects to a page; an app that refuses or fails has not served this user.

@@ -80,9 +80,7 @@ fn check_fragment(session: &Session) -> Result<(), Rejection> {
     let header = http1.get_headers_raw_bytes();
     let request_line = header.split(|byte| *byte == b'\n').next();
     match request_line.is_some_and(|line| line.contains(&b'#')) {
-        true => Err(Rejection::PathAmbiguous(
-            crate::policy::PathError::Fragment,
-        )),
+        true => Err(Rejection::PathAmbiguous(crate::policy::PathError::Fragment)),
         false => Ok(()),
     }
 }

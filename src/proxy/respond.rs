@@ -10,14 +10,14 @@ use http::header::{
     WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderName, Method, StatusCode};
-use pingora::Result;
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
-use serde_json::json;
+use pingora::{ErrorType, OrErr, Result};
+use serde::Serialize;
 
 use super::context::RequestId;
 use super::cors::AllowedOrigins;
-use super::inject;
+use super::inject::LoginBody;
 use crate::authorize::{Login, User};
 use crate::rejection::Rejection;
 
@@ -37,7 +37,7 @@ pub(super) async fn with_rejection(
     if let Rejection::MethodNotAllowed { allow } = rejection {
         header.insert_header(ALLOW, allow.as_str())?;
     }
-    let body = problem(rejection, request_id);
+    let body = to_json(&Problem::new(rejection, request_id))?;
     send(session, origins, header, body).await
 }
 
@@ -50,7 +50,8 @@ pub(super) async fn with_login(
 ) -> Result<()> {
     let mut header = ResponseHeader::build(StatusCode::OK, Some(10))?;
     header.insert_header(CONTENT_TYPE, "application/json")?;
-    send(session, origins, header, inject::login_json(user, login)).await
+    let body = to_json(&LoginBody::new(user, login))?;
+    send(session, origins, header, body).await
 }
 
 /// Answers a preflight of our endpoint: a listed origin may ask with its token, another one learns nothing.
@@ -68,18 +69,33 @@ pub(super) async fn with_preflight(session: &mut Session, origins: &AllowedOrigi
 }
 
 /// RFC 9457 with the registered `about:blank`, so that `title` is the status phrase; `code` is what clients act on.
-fn problem(rejection: &Rejection, request_id: RequestId) -> Vec<u8> {
-    let status = rejection.status();
-    json!({
-        "type": "about:blank",
-        "title": status.canonical_reason().unwrap_or_default(),
-        "status": status.as_u16(),
-        "code": rejection.code(),
-        "detail": rejection.detail(),
-        "requestId": request_id.to_string(),
-    })
-    .to_string()
-    .into_bytes()
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Problem {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    code: &'static str,
+    detail: &'static str,
+    request_id: String,
+}
+
+impl Problem {
+    fn new(rejection: &Rejection, request_id: RequestId) -> Self {
+        let status = rejection.status();
+        Self {
+            r#type: "about:blank",
+            title: status.canonical_reason().unwrap_or_default(),
+            status: status.as_u16(),
+            code: rejection.code(),
+            detail: rejection.detail(),
+            request_id: request_id.to_string(),
+        }
+    }
+}
+
+fn to_json(body: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(body).or_err(ErrorType::InternalError, "an answer that is no JSON")
 }
 
 async fn send(

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_LENGTH;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
 use pingora::services::listening::Service;
@@ -31,11 +31,12 @@ where
             return empty(StatusCode::PAYLOAD_TOO_LARGE);
         };
         let head = session.req_header().as_owned_parts();
-        let is_head = head.method == http::Method::HEAD;
+        let is_head = head.method == Method::HEAD;
         let (mut parts, body) = (self.0)(&Request::from_parts(head, body)).into_parts();
         parts
             .headers
-            .insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+            .entry(CONTENT_LENGTH)
+            .or_insert_with(|| HeaderValue::from(body.len()));
         let body = if is_head { Vec::new() } else { body.to_vec() };
         Response::from_parts(parts, body)
     }

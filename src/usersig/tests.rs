@@ -90,7 +90,7 @@ fn document(identifier: &str) -> String {
 #[test]
 fn every_official_vector_decodes_and_verifies() {
     for vector in vectors() {
-        let decoded = Decoded::parse(&vector.usersig).expect(&vector.name());
+        let decoded = Decoded::parse(&vector.usersig).unwrap();
         assert_eq!(decoded.identifier, vector.identifier, "{}", vector.name());
         assert_eq!(decoded.sdk_app_id, vector.sdkappid, "{}", vector.name());
         assert_eq!(decoded.time, vector.time, "{}", vector.name());

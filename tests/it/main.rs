@@ -1,1 +1,8 @@
-fn main(){}
+//! The integration tests: one binary, because linking Pingora takes long.
+//!
+//! Every test of the edge starts the real program on free ports with a configuration of its own, at trace level, in
+//! front of an app that records what reached it. When a proxy is dropped, all that it printed is searched for secrets.
+
+mod support;
+
+mod layers;

@@ -153,7 +153,8 @@ const SUBJECT_TYPES: &[(&str, SubjectType)] = &[
     ("string", SubjectType::Text),
     ("integer", SubjectType::Integer),
 ];
-const TRANSFORMS: &str = "\"remove_dashes\", { strip_prefix = \"..\" }, { prefix = \"..\" } or { digest = { key = {..} } }";
+const TRANSFORMS: &str = "\"remove_dashes\", { strip_prefix = \"..\" }, { prefix = \"..\" } or \
+                          { digest = { key = {..} } }";
 const MAX_USER_ID: usize = 32;
 const DIGEST_CHARACTERS: usize = 27;
 const UUID_CHARACTERS: usize = 32;

@@ -215,7 +215,8 @@ fn hex_digit(byte: u8) -> Option<u8> {
         .and_then(|digit| u8::try_from(digit).ok())
 }
 
-const KEYS_HINT: &str = "{ secret = { env = \"SESSION_SECRET\" } }, { public_key = \"key.pem\" } or { jwks_file = \"keys.json\" }";
+const KEYS_HINT: &str = "{ secret = { env = \"SESSION_SECRET\" } }, \
+                         { public_key = \"key.pem\" } or { jwks_file = \"keys.json\" }";
 const ENCODINGS: &[(&str, Encoding)] = &[
     ("utf8", Encoding::Utf8),
     ("base64", Encoding::Base64),

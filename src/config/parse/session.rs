@@ -52,15 +52,11 @@ pub(super) fn section(root: &Table<'_>, secrets: &Secrets<'_>, identity: &Site) 
     if !table.boolean_or("shared_identity", false) {
         check_disjoint(&table, &issuers);
     }
-    let parts = issuers.into_iter().map(Issuer::finish);
-    let parts: Option<(Vec<_>, Vec<_>)> = parts.collect();
-    let (verifier, claim_rules) = parts
-        .map(|(issuers, rules)| (verifier(&table, issuers, leeway, max_lifetime), rules))
-        .unzip();
+    let (verifier, claim_rules) = verifier(&table, issuers, leeway, max_lifetime).unzip();
     Section {
         token_sources: token_sources(&table, &sources),
         sources,
-        verifier: verifier.flatten(),
+        verifier,
         claim_rules,
     }
 }
@@ -135,13 +131,15 @@ fn require(table: &Table<'_>) -> Option<Vec<(JsonPointer, serde_json::Value)>> {
 
 fn verifier(
     table: &Table<'_>,
-    issuers: Vec<TokenIssuer>,
+    issuers: Vec<Issuer>,
     leeway: Duration,
     max_lifetime: Duration,
-) -> Option<Verifier> {
+) -> Option<(Verifier, Vec<ClaimRules>)> {
+    let parts = issuers.into_iter().map(Issuer::finish);
+    let (issuers, rules): (Vec<_>, Vec<_>) = parts.collect::<Option<_>>()?;
     match Verifier::new(issuers, leeway, max_lifetime) {
-        Ok(verifier) => Some(verifier),
-        // What the report has already, said with its place.
+        Ok(verifier) => Some((verifier, rules)),
+        // The report has it already, with its place.
         Err(_) if table.report().has_errors() => None,
         Err(error) => {
             let place = table.place_of("issuer");

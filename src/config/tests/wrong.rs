@@ -58,6 +58,19 @@ fn all_faults_of_a_file_are_reported_at_once_in_the_order_of_its_lines() {
 }
 
 #[test]
+fn o2_an_empty_file_names_every_section_that_is_required() {
+    let errors = World::new().errors("# nothing yet\n");
+    let sections: Vec<&str> = errors
+        .iter()
+        .filter_map(|error| error.strip_prefix("1:1: ")?.split(": is required").next())
+        .collect();
+    assert_eq!(
+        sections,
+        ["upstream", "chat", "identity", "session", "routes"]
+    );
+}
+
+#[test]
 fn no_value_of_the_file_is_repeated_in_an_error() {
     let world = World::new();
     let quoted: Vec<&str> = FULL.split('"').skip(1).step_by(2).collect();
@@ -73,6 +86,23 @@ fn no_value_of_the_file_is_repeated_in_an_error() {
                 "{value}: {error}"
             );
         }
+    }
+}
+
+#[test]
+fn whatever_is_left_out_a_refusal_has_a_reason() {
+    let world = World::new();
+    let lines: Vec<&str> = FULL.lines().collect();
+    for index in 0..lines.len() {
+        let mut fewer = lines.clone();
+        fewer.remove(index);
+        world.errors(&fewer.join("\n"));
+        world.errors(&lines[..index].join("\n"));
+    }
+    for (index, _) in FULL.char_indices().step_by(3) {
+        let (before, after) = FULL.split_at(index);
+        world.errors(&format!("{before}{}", after.get(1..).unwrap_or_default()));
+        world.errors(&format!("{before}[{after}"));
     }
 }
 

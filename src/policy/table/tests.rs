@@ -57,7 +57,7 @@ fn find(table: &RouteTable, request: &str) -> String {
     let host = (!host.is_empty()).then(|| HostName::from_authority(host).unwrap());
     let method = Method::from_bytes(method.as_bytes()).unwrap();
     match table.find(host.as_ref(), &method, &path(raw)) {
-        Ok(matched) => matched.route.name.clone(),
+        Ok(matched) => matched.route.name.to_string(),
         Err(MethodNotAllowed { allow }) => format!("405 {allow}"),
     }
 }
@@ -249,7 +249,7 @@ fn u9_what_no_route_lists_gets_the_default() {
     let table = table(vec![route("/a", &[], Access::Public)], Access::Session);
     let matched = table.find(None, &Method::GET, &path("/b")).unwrap();
     assert_eq!(matched.access, Access::Session);
-    assert_eq!(matched.route.name, "default");
+    assert_eq!(&*matched.route.name, "default");
     assert_eq!(matched.route.upstream, 7);
     assert!(matched.route.inject.is_none());
 }
@@ -483,7 +483,7 @@ fn routes_are_listed_in_order_with_the_default_at_the_end() {
         ],
         Access::Deny,
     );
-    let names: Vec<_> = table.routes().map(|route| route.name.as_str()).collect();
+    let names: Vec<_> = table.routes().map(|route| &*route.name).collect();
     assert_eq!(names, ["/b", "/a", "default"]);
 }
 

@@ -172,8 +172,8 @@ proptest! {
         match (naive_find(&world, host.as_ref(), &method, &raw), found) {
             (Ok(expected), Ok(matched)) => {
                 let default = ("default", world.default);
-                let (name, access) = expected.map_or(default, |r| (r.name.as_str(), r.access));
-                prop_assert_eq!(matched.route.name.as_str(), name);
+                let (name, access) = expected.map_or(default, |r| (&*r.name, r.access));
+                prop_assert_eq!(&*matched.route.name, name);
                 let strictest = world.routes.iter().map(|r| r.access).fold(world.default, Access::max);
                 let access = if path.is_ambiguous() { strictest } else { access };
                 prop_assert_eq!(matched.access, access);

@@ -1,0 +1,49 @@
+//! The access line: what became of one request.
+
+use pingora::proxy::Session;
+
+use super::context::{Decision, RequestContext};
+use crate::authorize::Target;
+use crate::metrics::Outcome;
+
+pub(super) fn outcome(ctx: &RequestContext, failed: bool) -> Outcome {
+    match &ctx.decision {
+        Decision::Rejected(refusal) => Outcome::Rejected(refusal.rejection.code()),
+        Decision::Pending => Outcome::Aborted,
+        Decision::Permitted(_) if failed => Outcome::Aborted,
+        Decision::Permitted(permit) => match permit.target {
+            Target::Upstream { .. } => Outcome::Forwarded,
+            Target::UserSigEndpoint | Target::UserSigPreflight => Outcome::Answered,
+        },
+    }
+}
+
+/// One line a request: never a query, a header or a body.
+pub(super) fn log(
+    session: &Session,
+    ctx: &RequestContext,
+    outcome: Outcome,
+    route: &str,
+    seconds: f64,
+) {
+    let request = session.req_header();
+    let status = session.response_written().map(|header| header.status);
+    let reason = match &ctx.decision {
+        Decision::Rejected(refusal) => refusal.rejection.reason(),
+        Decision::Pending | Decision::Permitted(_) => None,
+    };
+    tracing::info!(
+        target: "usersig_proxy::access",
+        request_id = %ctx.request_id,
+        method = request.method.as_str(),
+        path = request.uri.path(),
+        route,
+        status = status.map_or(0, |status| status.as_u16()),
+        outcome = outcome.as_str(),
+        reason,
+        user_id = ctx.user().map(|user| user.user_id.as_str().to_owned()),
+        upstream = ctx.upstream.as_deref(),
+        duration_ms = (seconds * 1e6).round() / 1e3,
+        "request"
+    );
+}

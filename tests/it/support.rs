@@ -1,0 +1,10 @@
+//! What the tests stand on: the program as a process, an app that records, a client that speaks bytes.
+
+pub(crate) mod app;
+pub(crate) mod client;
+pub(crate) mod proxy;
+pub(crate) mod tokens;
+
+pub(crate) use app::{App, Recorded};
+pub(crate) use client::{Connection, Response, get, send};
+pub(crate) use proxy::{Proxy, config};

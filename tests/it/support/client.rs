@@ -1,0 +1,177 @@
+//! A client that sends exactly the bytes it is given and reads answers with a parser of its own (`httparse`).
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// An HTTP/1 answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    /// Names in lower case, in the order of the wire.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Response {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut found = self.headers.iter().filter(|(sent, _)| sent == name);
+        let first = found.next().map(|(_, value)| value.as_str());
+        assert!(found.next().is_none(), "{name} is repeated: {self:?}");
+        first
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+
+    /// The `code` of a refusal.
+    pub(crate) fn code(&self) -> String {
+        let code = self.json()["code"].as_str().map(str::to_owned);
+        code.unwrap_or_else(|| panic!("no refusal: {self:?}"))
+    }
+}
+
+/// One connection, on which several requests may follow each other.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    /// Bytes that were read beyond the last answer.
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    pub(crate) fn open(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        // Not a limit on speed: it turns a hang into a failure.
+        stream.set_read_timeout(Some(HANG)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self {
+            stream,
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Writes bytes; a peer that has closed already is no error, because its answer may still be read.
+    pub(crate) fn write(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = self.stream.write_all(bytes.as_ref());
+    }
+
+    /// Sends a request and reads its answer.
+    pub(crate) fn request(&mut self, bytes: impl AsRef<[u8]>) -> Response {
+        let is_head = bytes.as_ref().starts_with(b"HEAD ");
+        self.write(bytes);
+        self.read_response(is_head)
+            .expect("the connection closed without an answer")
+    }
+
+    /// The next answer, informational ones included; `None` when the connection closes first.
+    pub(crate) fn read_response(&mut self, is_head: bool) -> Option<Response> {
+        let (mut response, length) = loop {
+            if let Some(parsed) = parse_head(&self.buffer) {
+                break parsed;
+            }
+            if self.fill() == 0 {
+                return None;
+            }
+        };
+        self.buffer.drain(..length);
+        let no_body = is_head || response.status < 200 || matches!(response.status, 204 | 304);
+        if !no_body {
+            response.body = self.read_body(&response);
+        }
+        Some(response)
+    }
+
+    /// Exactly `length` bytes of a tunnel.
+    pub(crate) fn read_bytes(&mut self, length: usize) -> Vec<u8> {
+        while self.buffer.len() < length {
+            assert_ne!(self.fill(), 0, "closed after {:?}", self.buffer);
+        }
+        self.buffer.drain(..length).collect()
+    }
+
+    /// Whether the peer closes without sending anything more.
+    pub(crate) fn is_closed(&mut self) -> bool {
+        self.buffer.is_empty() && self.fill() == 0
+    }
+
+    fn read_body(&mut self, response: &Response) -> Vec<u8> {
+        if response.header("transfer-encoding") == Some("chunked") {
+            return self.read_chunked();
+        }
+        match response.header("content-length") {
+            Some(length) => self.read_bytes(length.parse().unwrap()),
+            None => {
+                while self.fill() != 0 {}
+                std::mem::take(&mut self.buffer)
+            }
+        }
+    }
+
+    fn read_chunked(&mut self) -> Vec<u8> {
+        let mut body = Vec::new();
+        loop {
+            let (start, size) = loop {
+                match httparse::parse_chunk_size(&self.buffer).unwrap() {
+                    httparse::Status::Complete(chunk) => break chunk,
+                    httparse::Status::Partial => assert_ne!(self.fill(), 0, "cut in a chunk"),
+                }
+            };
+            self.buffer.drain(..start);
+            body.extend(self.read_bytes(usize::try_from(size).unwrap()));
+            assert_eq!(self.read_bytes(2), b"\r\n");
+            if size == 0 {
+                return body;
+            }
+        }
+    }
+
+    fn fill(&mut self) -> usize {
+        let mut bytes = [0; 16 * 1024];
+        match self.stream.read(&mut bytes) {
+            Ok(read) => {
+                self.buffer.extend_from_slice(&bytes[..read]);
+                read
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => 0,
+            Err(error) => panic!("the peer neither answers nor closes: {error}"),
+        }
+    }
+}
+
+/// Sends bytes on a connection of their own and reads the answer.
+pub(crate) fn send(address: SocketAddr, bytes: impl AsRef<[u8]>) -> Response {
+    Connection::open(address).request(bytes)
+}
+
+/// A plain GET with further header lines, each ended by CRLF.
+pub(crate) fn get(address: SocketAddr, path: &str, header_lines: &str) -> Response {
+    send(
+        address,
+        format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{header_lines}\r\n"),
+    )
+}
+
+fn parse_head(bytes: &[u8]) -> Option<(Response, usize)> {
+    let mut headers = [httparse::EMPTY_HEADER; 128];
+    let mut parser = httparse::Response::new(&mut headers);
+    let httparse::Status::Complete(length) = parser.parse(bytes).unwrap() else {
+        return None;
+    };
+    let headers = parser.headers.iter().map(|header| {
+        let value = String::from_utf8_lossy(header.value).into_owned();
+        (header.name.to_ascii_lowercase(), value)
+    });
+    let response = Response {
+        status: parser.code.unwrap(),
+        headers: headers.collect(),
+        body: Vec::new(),
+    };
+    Some((response, length))
+}
+
+const HANG: Duration = Duration::from_secs(60);

@@ -1,0 +1,207 @@
+//! The program under test as a process of its own.
+
+use std::fs::{self, File};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::tokens::{self, SECRET};
+
+/// The Chat key of the tests: nobody's, and none of the known examples.
+pub(crate) const CHAT_KEY: &str =
+    "7e57000000000000000000000000000000000000000000000000000000007e57";
+pub(crate) const SDK_APP_ID: u32 = 1_400_007_357;
+
+/// A running proxy; it ends, and what it printed is searched, when the value is dropped.
+pub(crate) struct Proxy {
+    child: Child,
+    folder: TempDir,
+    pub(crate) address: SocketAddr,
+    pub(crate) ops: SocketAddr,
+}
+
+/// A configuration in front of `app` with one HS256 issuer; `more` adds tables, such as routes.
+///
+/// The first lines of `more` belong to `[routes]`, where `default_access` must be given.
+pub(crate) fn config(app: SocketAddr, more: &str) -> String {
+    format!(
+        r#"
+[listen]
+http = ["@PROXY@"]
+[ops]
+listen = "@OPS@"
+[log]
+level = "trace"
+[[upstream]]
+name = "app"
+servers = ["http://{app}"]
+[chat]
+sdk_app_id = {SDK_APP_ID}
+secret_key = {{ file = "chat-key" }}
+admin = "administrator"
+[session]
+from = [{{ header = "Authorization", scheme = "Bearer" }}, {{ cookie = "session" }}]
+[[session.issuer]]
+name = "app"
+algorithms = ["HS256"]
+keys = {{ secret = {{ file = "session-secret" }} }}
+[identity]
+reserved = ["administrator"]
+[usersig_endpoint]
+[routes]
+{more}
+"#
+    )
+}
+
+impl Proxy {
+    /// Starts the program with this configuration, in which `@PROXY@` and `@OPS@` stand for its addresses.
+    pub(crate) fn start(config: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        write_secret(&folder, "chat-key", CHAT_KEY);
+        write_secret(&folder, "session-secret", SECRET);
+        // Another process may take a free port before the proxy does.
+        for _ in 0..5 {
+            let (address, ops) = (free_address(), free_address());
+            let text = config
+                .replace("@PROXY@", &address.to_string())
+                .replace("@OPS@", &ops.to_string());
+            fs::write(folder.path().join("proxy.toml"), text).unwrap();
+            let mut child = spawn(&folder);
+            if wait_until_it_listens(&mut child, &[address, ops]) {
+                return Self {
+                    child,
+                    folder,
+                    address,
+                    ops,
+                };
+            }
+        }
+        panic!("the proxy does not start: {}", printed(&folder));
+    }
+
+    /// Starts the proxy in front of `app` with the configuration of [`config`].
+    pub(crate) fn in_front_of(app: &super::App, more: &str) -> Self {
+        Self::start(&config(app.address, more))
+    }
+
+    /// Everything that was printed so far, standard output and error.
+    pub(crate) fn printed(&self) -> String {
+        printed(&self.folder)
+    }
+
+    /// The first line that the log holds for which `wanted` is true; waits for it.
+    pub(crate) fn log_line(
+        &self,
+        wanted: impl Fn(&serde_json::Value) -> bool,
+    ) -> serde_json::Value {
+        for _ in 0..POLLS {
+            let printed = self.printed();
+            let mut lines = printed
+                .lines()
+                .filter_map(|line| serde_json::from_str(line).ok());
+            if let Some(line) = lines.find(&wanted) {
+                return line;
+            }
+            thread::park_timeout(POLL);
+        }
+        panic!("no such line: {}", self.printed());
+    }
+
+    /// The process's id, for signals.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for the process to end and gives its exit code.
+    pub(crate) fn wait(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if !thread::panicking() {
+            assert_holds_no_secret(&self.printed());
+        }
+    }
+}
+
+/// Neither keys nor tokens nor anything that looks like a UserSig.
+pub(crate) fn assert_holds_no_secret(printed: &str) {
+    for secret in [CHAT_KEY, SECRET]
+        .into_iter()
+        .map(str::to_owned)
+        .chain(tokens::made())
+    {
+        assert!(!printed.contains(&secret), "a secret was printed: {secret}");
+        // A token without its signature is still the user's data.
+        if let Some((signed, signature)) = secret.rsplit_once('.') {
+            assert!(!printed.contains(signed), "a token's claims were printed");
+            assert!(
+                !printed.contains(signature),
+                "a token's signature was printed"
+            );
+        }
+    }
+    let is_usersig_letter = |letter: char| letter.is_ascii_alphanumeric() || "*-_".contains(letter);
+    for word in printed.split(|letter: char| !is_usersig_letter(letter)) {
+        assert!(
+            !(word.starts_with("eJ") && word.len() > 100),
+            "a UserSig was printed: {word}"
+        );
+    }
+}
+
+fn write_secret(folder: &TempDir, name: &str, secret: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    let path = folder.path().join(name);
+    fs::write(&path, secret).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+fn spawn(folder: &TempDir) -> Child {
+    let output = |name| File::create(folder.path().join(name)).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_usersig-proxy"))
+        .args(["run", "--config"])
+        .arg(folder.path().join("proxy.toml"))
+        .env("RUST_LOG", "trace")
+        .env("RUST_BACKTRACE", "1")
+        .stdin(Stdio::null())
+        .stdout(output("stdout"))
+        .stderr(output("stderr"))
+        .spawn()
+        .unwrap()
+}
+
+/// `false` when the process ends first.
+fn wait_until_it_listens(child: &mut Child, addresses: &[SocketAddr]) -> bool {
+    for address in addresses {
+        while TcpStream::connect(address).is_err() {
+            if child.try_wait().unwrap().is_some() {
+                return false;
+            }
+            thread::park_timeout(POLL);
+        }
+    }
+    true
+}
+
+pub(crate) fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
+}
+
+fn printed(folder: &TempDir) -> String {
+    ["stdout", "stderr"]
+        .map(|name| fs::read_to_string(folder.path().join(name)).unwrap_or_default())
+        .concat()
+}
+
+const POLL: Duration = Duration::from_millis(2);
+const POLLS: u32 = 30_000;
