@@ -230,79 +230,6 @@ impl Authorizer {
         }
     }
 
-    /// The route that names the path, our own paths first: those are never the app's.
-    fn find_passage(&self, parts: &Parts<'_>, path: &CanonicalPath) -> Result<Passage, Rejection> {
-        let host = parts
-            .host
-            .map(HostName::from_authority)
-            .transpose()
-            .map_err(Rejection::HostInvalid)?;
-        if self.settings.endpoint.as_ref() == Some(path) {
-            return endpoint_passage(parts);
-        }
-        if self.is_our_own(path) {
-            return Err(Rejection::RouteNotFound);
-        }
-        // TRACE would hand an injected UserSig back to whoever sends it.
-        if parts.method == Method::TRACE {
-            let allow = String::new();
-            return Err(Rejection::MethodNotAllowed { allow });
-        }
-        match preflight_for(parts) {
-            Some(method) => self.preflight_passage(host.as_ref(), &method, path),
-            None => self.route(host.as_ref(), parts.method, path),
-        }
-    }
-
-    fn route(
-        &self,
-        host: Option<&HostName>,
-        method: &Method,
-        path: &CanonicalPath,
-    ) -> Result<Passage, Rejection> {
-        let Matched { route, access } = self
-            .settings
-            .routes
-            .find(host, method, path)
-            .map_err(|error| Rejection::MethodNotAllowed { allow: error.allow })?;
-        Ok(Passage {
-            route: route.name.clone(),
-            access,
-            target: Target::Upstream {
-                upstream: route.upstream,
-                inject: route.inject,
-            },
-        })
-    }
-
-    /// A preflight goes where the request that it asks about would go, but as nobody.
-    fn preflight_passage(
-        &self,
-        host: Option<&HostName>,
-        asked: &Method,
-        path: &CanonicalPath,
-    ) -> Result<Passage, Rejection> {
-        let passage = self.route(host, asked, path)?;
-        if self.settings.preflight == Preflight::Deny {
-            return Err(Rejection::AccessDenied);
-        }
-        Ok(passage.for_nobody())
-    }
-
-    /// Whether a path belongs to the proxy, however its letters are cased or its slashes doubled.
-    fn is_our_own(&self, path: &CanonicalPath) -> bool {
-        let mut named = path.segments().filter(|segment| !segment.is_empty());
-        let below_prefix = named
-            .next()
-            .is_some_and(|first| first.eq_ignore_ascii_case(OWN_SEGMENT));
-        below_prefix
-            || self
-                .settings
-                .endpoint
-                .as_ref()
-                .is_some_and(|endpoint| same_but_for_case(endpoint, path))
-    }
-
     fn extract(&self, parts: &Parts<'_>) -> Result<Option<BearerToken>, Rejection> {
         let extracted = self
             .settings
@@ -364,34 +291,6 @@ impl Authorizer {
     }
 }
 
-/// The outcome of stage 2.
-struct Passage {
-    route: Arc<str>,
-    access: Access,
-    target: Target,
-}
-
-impl Passage {
-    fn for_nobody(self) -> Self {
-        let target = match self.target {
-            Target::Upstream { upstream, .. } => Target::Upstream {
-                upstream,
-                inject: Inject::default(),
-            },
-            own @ (Target::UserSigEndpoint | Target::UserSigPreflight) => own,
-        };
-        let access = match self.access {
-            Access::Deny => Access::Deny,
-            Access::Public | Access::Optional | Access::Session => Access::Public,
-        };
-        Self {
-            access,
-            target,
-            ..self
-        }
-    }
-}
-
 impl Target {
     fn hands_out_login(self) -> bool {
         match self {
@@ -402,31 +301,6 @@ impl Target {
     }
 }
 
-fn endpoint_passage(parts: &Parts<'_>) -> Result<Passage, Rejection> {
-    let (access, target) = match *parts.method {
-        Method::GET | Method::HEAD => (Access::Session, Target::UserSigEndpoint),
-        Method::OPTIONS => (Access::Public, Target::UserSigPreflight),
-        _ => {
-            let allow = "GET, HEAD, OPTIONS".to_owned();
-            return Err(Rejection::MethodNotAllowed { allow });
-        }
-    };
-    Ok(Passage {
-        route: Arc::from(ENDPOINT_ROUTE),
-        access,
-        target,
-    })
-}
-
-/// The method that a CORS preflight (Fetch standard, section 3.2.2) asks about, if the request is one.
-fn preflight_for(parts: &Parts<'_>) -> Option<Method> {
-    if parts.method != Method::OPTIONS || !parts.headers.contains_key(header::ORIGIN) {
-        return None;
-    }
-    let asked = parts.headers.get(header::ACCESS_CONTROL_REQUEST_METHOD)?;
-    Method::from_bytes(asked.as_bytes()).ok()
-}
-
 fn admit(session: &SessionClaims, rules: &ClaimRules) -> Result<(), Rejection> {
     let matches =
         |(claim, value): &(JsonPointer, Value)| claim.find(session.claims()) == Some(value);
@@ -435,24 +309,6 @@ fn admit(session: &SessionClaims, rules: &ClaimRules) -> Result<(), Rejection> {
         false => Err(Rejection::AccessDenied),
     }
 }
-
-/// Empty segments are left out on both sides, as servers that merge slashes do.
-fn same_but_for_case(one: &CanonicalPath, two: &CanonicalPath) -> bool {
-    let mut left = one.segments().filter(|segment| !segment.is_empty());
-    let mut right = two.segments().filter(|segment| !segment.is_empty());
-    loop {
-        match (left.next(), right.next()) {
-            (None, None) => return true,
-            (Some(one), Some(two)) if one.eq_ignore_ascii_case(two) => {}
-            _ => return false,
-        }
-    }
-}
-
-/// The label of our own endpoint in logs and metrics.
-pub const ENDPOINT_ROUTE: &str = "usersig_endpoint";
-/// Everything below this first path segment is the proxy's own.
-const OWN_SEGMENT: &str = "_chat";
 
 #[cfg(test)]
 mod tests;
