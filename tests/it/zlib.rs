@@ -60,7 +60,10 @@ fn a_reset_compressor_gives_what_a_new_one_gives() {
 
 #[test]
 fn a_damaged_stream_is_an_error() {
-    let mut compressed = deflate(&mut Compress::new(Compression::default(), true), b"hello hello");
+    let mut compressed = deflate(
+        &mut Compress::new(Compression::default(), true),
+        b"hello hello",
+    );
     let last = compressed.len() - 1;
     compressed[last] ^= 1;
     let mut output = Vec::with_capacity(100);

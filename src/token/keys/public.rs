@@ -6,8 +6,7 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey,
     RsaPublicKeyComponents, VerificationAlgorithm,
 };
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use pem::Pem;
 
 use super::KeyError;
 use super::algorithm::{Algorithm, KeyKind, Primitive};
@@ -22,12 +21,9 @@ pub(super) struct PublicKey {
 impl PublicKey {
     /// The single public key of a PEM text; text around the block is allowed, as OpenSSL does.
     pub(super) fn from_pem(pem: &[u8]) -> Result<Self, KeyError> {
-        let text = std::str::from_utf8(pem).map_err(|_| KeyError::NotPem)?;
-        let blocks = pem_blocks(text)?;
-        if blocks
-            .iter()
-            .any(|block| block.label.ends_with("PRIVATE KEY"))
-        {
+        let blocks = pem::parse_many(pem).map_err(|_| KeyError::NotPem)?;
+        let is_private = |block: &Pem| block.tag().ends_with("PRIVATE KEY");
+        if blocks.iter().any(is_private) {
             return Err(KeyError::PrivateKey);
         }
         let block = match blocks.as_slice() {
@@ -35,9 +31,9 @@ impl PublicKey {
             [block] => block,
             [_, _, ..] => return Err(KeyError::SeveralKeys),
         };
-        match block.label {
-            "PUBLIC KEY" => Self::from_spki(&block.decode()?),
-            "RSA PUBLIC KEY" => Self::from_rsa_der(&block.decode()?),
+        match block.tag() {
+            "PUBLIC KEY" => Self::from_spki(block.contents()),
+            "RSA PUBLIC KEY" => Self::from_rsa_der(block.contents()),
             label if label.ends_with("CERTIFICATE") => Err(KeyError::Certificate),
             _ => Err(KeyError::Unsupported),
         }
@@ -125,32 +121,6 @@ impl PublicKey {
 
 fn unsupported<E>(_: E) -> KeyError {
     KeyError::Unsupported
-}
-
-/// One block of RFC 7468 text.
-struct PemBlock<'a> {
-    label: &'a str,
-    body: &'a str,
-}
-
-impl PemBlock<'_> {
-    fn decode(&self) -> Result<Vec<u8>, KeyError> {
-        let body: String = self.body.split_ascii_whitespace().collect();
-        STANDARD.decode(body).map_err(|_| KeyError::NotPem)
-    }
-}
-
-fn pem_blocks(mut text: &str) -> Result<Vec<PemBlock<'_>>, KeyError> {
-    let mut blocks = Vec::new();
-    while let Some((_, rest)) = text.split_once("-----BEGIN ") {
-        let (label, rest) = rest.split_once("-----").ok_or(KeyError::NotPem)?;
-        let (body, rest) = rest
-            .split_once(&format!("-----END {label}-----"))
-            .ok_or(KeyError::NotPem)?;
-        blocks.push(PemBlock { label, body });
-        text = rest;
-    }
-    Ok(blocks)
 }
 
 /// The first byte of a point with both coordinates (SEC 1 section 2.3.3).
