@@ -14,17 +14,21 @@
 //! Pure: no I/O, no clock. Each stage takes what the one before it made, so none can be skipped; a public route ends
 //! after stage 2 because of its kind, never because a token is missing.
 
+mod passage;
+
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, Method};
 use serde_json::Value;
 
+pub use self::passage::ENDPOINT_ROUTE;
+use self::passage::Passage;
 use crate::identity::{IdentityMap, UserId};
 use crate::json::JsonPointer;
 pub use crate::policy::Inject;
-use crate::policy::{Access, CanonicalPath, HostName, Matched, RouteTable, Tolerance};
+use crate::policy::{Access, CanonicalPath, RouteTable, Tolerance};
 use crate::rejection::Rejection;
 use crate::time::UnixTime;
 use crate::token::TokenError;
@@ -193,7 +197,7 @@ impl Authorizer {
     pub fn authorize(&self, parts: &Parts<'_>, now: UnixTime) -> Result<Permit, Refusal> {
         let path = CanonicalPath::parse(parts.path, self.settings.tolerance)
             .map_err(Rejection::PathAmbiguous)?;
-        let passage = self.find_passage(parts, &path)?;
+        let passage = Passage::find(&self.settings, parts, &path)?;
         match self.find_caller(parts, &passage, now) {
             Ok(caller) => Ok(Permit {
                 route: passage.route,

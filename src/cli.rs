@@ -23,7 +23,13 @@ use crate::config::{self, Config, LoadError};
 /// UserID, issues a UserSig and hands it to the app or to the client. The secret key never leaves the proxy.
 #[derive(Parser)]
 #[command(version, propagate_version = true, max_term_width = 100)]
-#[command(after_help = "New here? Run `usersig-proxy demo` and try the lines that it prints.")]
+#[command(
+    after_help = "New here? Run `usersig-proxy demo` and try the lines that it prints.
+For your own app: start from conf/usersig-proxy.toml, then `check` and `run` it.
+
+Exit codes: 0 good; 1 what was asked for is wrong (configuration, user, UserSig, address);
+2 wrong usage, or a file that cannot be read."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -60,14 +66,12 @@ enum CliError {
 }
 
 impl CliError {
-    fn exit_code(&self) -> ExitCode {
+    fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(LoadError::Invalid(_)) | Self::Refused(_) | Self::Start(_) => {
-                ExitCode::from(1)
-            }
+            Self::Config(LoadError::Invalid(_)) | Self::Refused(_) | Self::Start(_) => 1,
             Self::Config(LoadError::Unreadable { .. })
             | Self::Unreadable { .. }
-            | Self::Output(_) => ExitCode::from(2),
+            | Self::Output(_) => 2,
         }
     }
 }
@@ -90,7 +94,7 @@ pub fn main() -> ExitCode {
         }
         Err(error) => {
             let _ = writeln!(io::stderr(), "{error}");
-            error.exit_code()
+            ExitCode::from(error.exit_code())
         }
     }
 }

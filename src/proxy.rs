@@ -25,6 +25,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::StatusCode;
+use http::header::UPGRADE;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
@@ -60,7 +62,7 @@ pub struct Settings {
     pub limits: Limits,
     /// How long a client's connection may be idle between two requests.
     pub keepalive: Duration,
-    /// How long a client may take between two reads of a body.
+    /// How long a client may take between two reads of a body, and for one write of an answer.
     pub read_timeout: Duration,
     /// Counters.
     pub metrics: Arc<Metrics>,
@@ -88,6 +90,10 @@ impl UserSigProxy {
             session.req_header_mut().remove_header(&name);
         }
         let websocket = request::is_websocket(session);
+        if !websocket {
+            // The framework would switch protocols for less than a handshake.
+            session.req_header_mut().remove_header(&UPGRADE);
+        }
         let header = session.req_header();
         let (path, query) = request::target(header)?;
         let parts = Parts {
@@ -200,6 +206,8 @@ impl ProxyHttp for UserSigProxy {
     ) -> Result<Box<HttpPeer>> {
         let upstream = self.upstream(ctx)?;
         ctx.upstream = Some(upstream.name.clone());
+        // A retry sends the body from its start.
+        ctx.body_bytes = 0;
         upstream.peer(request::is_websocket(session)).await
     }
 
@@ -220,11 +228,15 @@ impl ProxyHttp for UserSigProxy {
 
     async fn request_body_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         end_of_stream: bool,
         ctx: &mut RequestContext,
     ) -> Result<()> {
+        // What passes a tunnel is no body.
+        if session.was_upgraded() {
+            return Ok(());
+        }
         let length = body.as_ref().map_or(0, Bytes::len);
         ctx.body_bytes = ctx.body_bytes.saturating_add(length as u64);
         if ctx.body_bytes > self.settings.limits.max_body_bytes {
@@ -311,7 +323,11 @@ impl UserSigProxy {
             false => self.settings.read_timeout,
         };
         session.set_read_timeout(Some(idle));
-        session.set_keepalive(Some(self.settings.keepalive.as_secs()));
+        session.set_write_timeout(Some(idle));
+        // Where it is off, the client or the framing of its request says that the connection must end.
+        if session.get_keepalive().is_some() {
+            session.set_keepalive(Some(self.settings.keepalive.as_secs()));
+        }
     }
 
     /// Answers for a failed upstream, unless the app's own answer has begun. Gives the status for the framework.
@@ -328,9 +344,9 @@ impl UserSigProxy {
             }
         }
         let status = rejection.status().as_u16();
-        let has_begun = session
-            .response_written()
-            .is_some_and(|header| !header.status.is_informational());
+        let has_begun = session.response_written().is_some_and(|header| {
+            header.status == StatusCode::SWITCHING_PROTOCOLS || !header.status.is_informational()
+        });
         if !has_begun {
             session.set_keepalive(None);
             let origins = &self.settings.origins;

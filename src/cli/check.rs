@@ -1,7 +1,7 @@
 //! `check`: is a configuration good?
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::cli::{CliError, load};
 use crate::config::LoadError;
@@ -12,6 +12,8 @@ use crate::config::LoadError;
 /// Reads the secrets that the file refers to, so run it where the proxy will run. Exit code 0: good, 1: errors,
 /// 2: a file cannot be read.
 #[derive(clap::Args)]
+#[command(after_help = "Example:
+  CHAT_SECRET_KEY=… usersig-proxy check proxy.toml && systemctl restart usersig-proxy")]
 pub(super) struct Check {
     /// Configuration files
     #[arg(value_name = "FILE", required_unless_present = "config")]
@@ -24,27 +26,31 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn run(self) -> Result<(), CliError> {
-        let mut first_error = None;
-        for file in self.files.iter().chain(&self.config) {
-            match load(file) {
-                Ok(config) => {
-                    for warning in &config.warnings {
-                        writeln!(io::stdout(), "warning: {warning}")?;
-                    }
-                    writeln!(io::stdout(), "{}: good", file.display())?;
-                }
-                Err(error) => {
-                    if let CliError::Config(LoadError::Invalid(found)) = &error {
-                        for warning in &found.warnings {
-                            writeln!(io::stdout(), "warning: {warning}")?;
-                        }
-                    }
-                    if let Some(earlier) = first_error.replace(error) {
-                        writeln!(io::stderr(), "{earlier}")?;
-                    }
-                }
-            }
+        let files = self.files.iter().chain(&self.config);
+        let mut errors: Vec<_> = files.filter_map(|file| check(file).err()).collect();
+        // The worst comes last and gives the exit code.
+        errors.sort_by_key(CliError::exit_code);
+        let worst = errors.pop();
+        for error in errors {
+            writeln!(io::stderr(), "{error}")?;
         }
-        first_error.map_or(Ok(()), Err)
+        worst.map_or(Ok(()), Err)
     }
+}
+
+/// Prints what is to be said of a good file, and the warnings of a bad one.
+fn check(file: &Path) -> Result<(), CliError> {
+    let loaded = load(file);
+    let warnings = match &loaded {
+        Ok(config) => &config.warnings,
+        Err(CliError::Config(LoadError::Invalid(found))) => &found.warnings,
+        Err(_) => &Vec::new(),
+    };
+    let mut out = io::stdout().lock();
+    for warning in warnings {
+        writeln!(out, "warning: {warning}")?;
+    }
+    loaded?;
+    writeln!(out, "{}: good", file.display())?;
+    Ok(())
 }

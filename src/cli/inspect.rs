@@ -24,7 +24,7 @@ use crate::usersig::decode::Decoded;
 #[derive(clap::Args)]
 #[command(
     after_help = "Give it on standard input, so that it does not stand in the list of processes:
-  usersig-proxy mint -c conf/quickstart.toml -u 27149 | usersig-proxy inspect -c conf/quickstart.toml"
+  usersig-proxy mint -c proxy.toml -u 27149 | usersig-proxy inspect -c proxy.toml"
 )]
 pub(super) struct Inspect {
     /// The configuration whose keys verify it
@@ -57,7 +57,7 @@ fn inspect_usersig(text: &str, config: Option<&Config>, now: UnixTime) -> Result
         .map_err(|error| CliError::Refused(format!("not a UserSig: {error}")))?;
     let mut out = io::stdout().lock();
     writeln!(out, "UserSig")?;
-    writeln!(out, "  UserID     {}", decoded.identifier)?;
+    writeln!(out, "  UserID     {}", printable(&decoded.identifier))?;
     writeln!(out, "  SDKAppID   {}", decoded.sdk_app_id)?;
     writeln!(out, "  issued     {}", moment(decoded.time.into()))?;
     writeln!(out, "  valid for  {} s", decoded.expire)?;
@@ -147,10 +147,10 @@ fn print_members(
             Value::Number(number) if TIMES.contains(&name.as_str()) => {
                 number.as_u64().map_or_else(|| number.to_string(), moment)
             }
-            value if public.contains(&name.as_str()) => value.to_string(),
+            value if public.contains(&name.as_str()) => printable(&value.to_string()),
             value => format!("({})", kind(value)),
         };
-        writeln!(out, "    {name:<10} {shown}")?;
+        writeln!(out, "    {:<10} {shown}", printable(name))?;
     }
     Ok(())
 }
@@ -165,6 +165,15 @@ fn kind(value: &Value) -> &'static str {
         Value::Array(_) => "array",
         Value::Object(_) => "object",
     }
+}
+
+/// A stranger's text without anything that a terminal would obey or hide.
+fn printable(text: &str) -> String {
+    let escape = |letter: char| match letter {
+        '"' | '\'' | '\\' => letter.to_string(),
+        _ => letter.escape_debug().to_string(),
+    };
+    text.chars().map(escape).collect()
 }
 
 fn refuse(reason: &str) -> CliError {

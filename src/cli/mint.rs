@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use clap::ValueEnum;
-use serde_json::json;
+use serde::Serialize;
 
 use crate::cli::{CliError, ConfigFile, load};
 use crate::config::Config;
@@ -45,6 +45,16 @@ enum MintFormat {
     Text,
     /// One JSON object a line: sdkAppId, userId, userSig, expiresAt
     Json,
+}
+
+/// A line of JSON: the endpoint's members but for `refreshAfter`, since nothing is kept.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line<'a> {
+    sdk_app_id: u32,
+    user_id: &'a str,
+    user_sig: &'a str,
+    expires_at: u64,
 }
 
 impl Mint {
@@ -117,13 +127,14 @@ impl Minter<'_> {
             MintFormat::Text if self.bare => writeln!(output, "{user_sig}"),
             MintFormat::Text => writeln!(output, "{user}\t{user_sig}"),
             MintFormat::Json => {
-                let line = json!({
-                    "sdkAppId": self.config.chat.sdk_app_id.get(),
-                    "userId": user.as_str(),
-                    "userSig": user_sig,
-                    "expiresAt": issued.expires_at.as_secs(),
-                });
-                writeln!(output, "{line}")
+                let line = Line {
+                    sdk_app_id: self.config.chat.sdk_app_id.get(),
+                    user_id: user.as_str(),
+                    user_sig,
+                    expires_at: issued.expires_at.as_secs(),
+                };
+                serde_json::to_writer(&mut *output, &line)?;
+                writeln!(output)
             }
         }
     }

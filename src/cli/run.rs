@@ -10,6 +10,8 @@ use crate::telemetry::{self, Format};
 /// SIGTERM stops accepting and lets running requests finish within `runtime.grace_period`; SIGINT (Ctrl-C) ends at once.
 /// With an error in the configuration nothing starts; the exit code is 1, and 2 when the file cannot be read.
 #[derive(clap::Args)]
+#[command(after_help = "Example:
+  CHAT_SECRET_KEY=… usersig-proxy run --config proxy.toml")]
 pub(super) struct Run {
     #[command(flatten)]
     file: ConfigFile,

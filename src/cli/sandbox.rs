@@ -14,6 +14,11 @@ use crate::time::UnixTime;
 /// It verifies UserSigs for the application and key of the configuration, strictly, and answers with Chat's own error
 /// codes. It is not Chat: it stores nothing and reaches nothing.
 #[derive(clap::Args)]
+#[command(
+    after_help = "Log in as a Chat SDK does; ErrorCode 0 is a login, 70001 and its kin say what is wrong:
+  curl -s http://127.0.0.1:8090/sandbox/login \\
+    -d '{\"UserID\":\"27149\",\"SDKAppID\":1400000000,\"UserSig\":\"…\"}'"
+)]
 pub(super) struct Serve {
     #[command(flatten)]
     file: ConfigFile,

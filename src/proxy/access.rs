@@ -1,5 +1,8 @@
 //! The access line: what became of one request.
 
+use std::borrow::Cow;
+
+use http::Method;
 use pingora::proxy::Session;
 
 use super::context::{Decision, RequestContext};
@@ -35,8 +38,8 @@ pub(super) fn log(
     tracing::info!(
         target: "usersig_proxy::access",
         request_id = %ctx.request_id,
-        method = request.method.as_str(),
-        path = request.uri.path(),
+        method = method_name(&request.method),
+        path = &*printable(request.uri.path()),
         route,
         status = status.map_or(0, |status| status.as_u16()),
         outcome = outcome.as_str(),
@@ -47,3 +50,28 @@ pub(super) fn log(
         "request"
     );
 }
+
+/// The method, if it looks like one: a client may send any word in its place, a credential too.
+fn method_name(method: &Method) -> &str {
+    let name = method.as_str();
+    let is_plain = |byte: u8| byte.is_ascii_uppercase() || byte == b'-';
+    match name.len() <= MAX_METHOD_BYTES && name.bytes().all(is_plain) {
+        true => name,
+        false => "other",
+    }
+}
+
+/// The path without what could end a line or fill the log.
+fn printable(path: &str) -> Cow<'_, str> {
+    match path.len() <= MAX_PATH_BYTES && path.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => Cow::Borrowed(path),
+        false => {
+            let shown = path.chars().take(MAX_PATH_BYTES);
+            Cow::Owned(shown.flat_map(char::escape_default).collect())
+        }
+    }
+}
+
+const MAX_PATH_BYTES: usize = 1024;
+/// The longest registered method, `UPDATEREDIRECTREF`, has 17.
+const MAX_METHOD_BYTES: usize = 20;

@@ -48,13 +48,14 @@ impl Stripper {
     }
 }
 
-/// What tells an app where a request came from. Nobody before the proxy is trusted to say so.
+/// What tells an app where a request came from, or which path it should serve instead of the one that was judged.
+/// Nobody before the proxy is trusted to say so.
 fn is_forwarding(name: &str) -> bool {
     if !name.starts_with(['x', 'f']) {
         return false;
     }
     let folded = fold(name);
-    folded == "forwarded" || folded == "x-real-ip" || folded.starts_with("x-forwarded-")
+    FORWARDING.contains(&folded.as_str()) || folded.starts_with("x-forwarded-")
 }
 
 /// One spelling for all that a server might take for the same name. Header names come in lower case.
@@ -68,6 +69,9 @@ fn fold(name: &str) -> String {
         .collect();
     dashed.trim_matches('-').to_owned()
 }
+
+/// The last two replace the path in IIS modules and in the frameworks that copied them.
+const FORWARDING: [&str; 4] = ["forwarded", "x-real-ip", "x-original-url", "x-rewrite-url"];
 
 #[cfg(test)]
 mod tests {
@@ -134,6 +138,8 @@ mod tests {
             "X-Forwarded-Host",
             "X-Forwarded-Prefix",
             "X-Real-IP",
+            "X-Original-URL",
+            "X_Rewrite_URL",
         ] {
             assert_eq!(stripped(&[name]), [name.to_lowercase()], "{name}");
         }

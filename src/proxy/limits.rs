@@ -77,8 +77,10 @@ fn check_fragment(session: &Session) -> Result<(), Rejection> {
     let Some(http1) = session.as_http1() else {
         return Ok(());
     };
+    // Empty lines may stand before the request line (RFC 9112 section 2.2).
     let header = http1.get_headers_raw_bytes();
-    let request_line = header.split(|byte| *byte == b'\n').next();
+    let mut lines = header.trim_ascii_start().split(|byte| *byte == b'\n');
+    let request_line = lines.next();
     match request_line.is_some_and(|line| line.contains(&b'#')) {
         true => Err(Rejection::PathAmbiguous(crate::policy::PathError::Fragment)),
         false => Ok(()),

@@ -2,12 +2,14 @@
 
 use std::net::IpAddr;
 
-use http::header::{HOST, UPGRADE};
+use http::header::{CONNECTION, HOST, UPGRADE};
+use http::{Method, Version};
 use pingora::Result;
 use pingora::http::RequestHeader;
+use pingora::protocols::http::authority::raw_target_authority;
 use pingora::proxy::Session;
 
-use crate::policy::HostError;
+use crate::policy::{HostError, PathError};
 use crate::rejection::Rejection;
 
 /// Path and query as they are forwarded. A target in absolute form counts by its path, which is what is sent on.
@@ -19,7 +21,14 @@ pub(super) fn target(request: &RequestHeader) -> Result<(&[u8], Option<&str>), R
         let query = parts.next().map(std::str::from_utf8).transpose();
         return Ok((path, query.map_err(|_| Rejection::RequestInvalid)?));
     }
-    Ok((request.uri.path().as_bytes(), request.uri.query()))
+    // The framework reads every target that it does not understand as "/".
+    if raw_target_authority(raw).authority().is_none() {
+        return Err(Rejection::PathAmbiguous(PathError::NotAbsolute));
+    }
+    match request.raw_path_is_utf8() {
+        true => Ok((request.uri.path().as_bytes(), request.uri.query())),
+        false => Err(Rejection::RequestInvalid),
+    }
 }
 
 /// Sends the path that was judged, and nothing before it.
@@ -31,12 +40,15 @@ pub(super) fn make_origin_form(request: &mut RequestHeader) -> Result<()> {
     request.set_raw_path(path_and_query.as_deref().unwrap_or("/").as_bytes())
 }
 
+/// The host that a request names: in HTTP/2 its `:authority`, then `Host`, then a target in absolute form.
 pub(super) fn host(request: &RequestHeader) -> Result<Option<&str>, Rejection> {
     if let Some(authority) = request.uri.authority() {
         return Ok(Some(authority.as_str()));
     }
-    let value = request.headers.get(HOST).map(|value| value.to_str());
-    value
+    let host = request.headers.get(HOST).map(|value| value.as_bytes());
+    let named = host.or_else(|| raw_target_authority(request.raw_path()).authority());
+    named
+        .map(std::str::from_utf8)
         .transpose()
         .map_err(|_| Rejection::HostInvalid(HostError::Character))
 }
@@ -47,16 +59,31 @@ pub(super) fn set_forwarding(session: &Session, request: &mut RequestHeader) -> 
     if let Some(client) = client {
         request.insert_header("X-Forwarded-For", client.ip().to_string())?;
     }
-    if let Ok(Some(host)) = host(session.req_header()) {
+    let asked = session.req_header();
+    let host = host(asked).ok().flatten();
+    if let Some(host) = host {
         request.insert_header("X-Forwarded-Host", host)?;
+    }
+    // HTTP/1.0 may leave it out, and the app is asked with HTTP/1.1.
+    if !request.headers.contains_key(HOST) && asked.version < Version::HTTP_2 {
+        request.insert_header(HOST, host.unwrap_or_default())?;
     }
     request.insert_header("X-Forwarded-Proto", "http")
 }
 
+/// Whether this is the opening handshake of RFC 6455 section 4.1, as far as it concerns a proxy.
 pub(super) fn is_websocket(session: &Session) -> bool {
-    let upgrade = session.req_header().headers.get(UPGRADE);
-    session.is_upgrade_req()
+    let request = session.req_header();
+    let upgrade = request.headers.get(UPGRADE);
+    let mut options = request
+        .headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    request.method == Method::GET
+        && request.version == Version::HTTP_11
         && upgrade.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+        && options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
 }
 
 /// Whether the browser speaks plain HTTP to this very machine, where it would drop a `Secure` cookie.

@@ -1,12 +1,11 @@
 // node verify_usersig.mjs KEY SDKAPPID USERID USERSIG: exit 0 when the UserSig is genuine and valid now, 1 otherwise.
-// The twin of verify_usersig.py: another zlib, another JSON reader. NOW=<unix seconds> replaces the clock.
+// The twin of verify_usersig.py: another zlib, another JSON reader. Without arguments it reads lines
+// `[KEY, SDKAPPID, USERID, USERSIG, NOW]` of JSON and prints `true` or `false` for each.
 import { createHmac, timingSafeEqual } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { inflateSync } from "node:zlib";
 
-const [key, sdkAppId, userId, userSig] = process.argv.slice(2);
-const now = Number(process.env.NOW ?? Math.floor(Date.now() / 1000));
-
-function verify() {
+function verify(key, sdkAppId, userId, userSig, now) {
   const swap = { "*": "+", "-": "/", _: "=" };
   const base64 = userSig.replace(/[*\-_]/g, (letter) => swap[letter]);
   const raw = Buffer.from(base64, "base64");
@@ -28,10 +27,15 @@ function verify() {
   );
 }
 
-let good = false;
-try {
-  good = process.argv.length === 6 && verify();
-} catch {
-  good = false;
+function isGood(...claim) {
+  try {
+    return verify(...claim);
+  } catch {
+    return false;
+  }
 }
-process.exit(good ? 0 : 1);
+
+const claim = process.argv.slice(2);
+if (claim.length === 4) process.exit(isGood(...claim, Date.now() / 1000) ? 0 : 1);
+if (claim.length !== 0) process.exit(1);
+for (const line of readFileSync(0, "utf8").split("\n").filter(Boolean)) console.log(isGood(...JSON.parse(line)));

@@ -1,9 +1,9 @@
 """verify_usersig.py KEY SDKAPPID USERID USERSIG: exit 0 when the UserSig is genuine and valid now, 1 otherwise.
 
-Written from Tencent's published scheme alone and shares nothing with the Rust code. `NOW=<unix seconds>` in the
-environment replaces the clock, for known answers that expired long ago.
+Written from Tencent's published scheme alone and shares nothing with the Rust code. Without arguments it reads lines
+`[KEY, SDKAPPID, USERID, USERSIG, NOW]` of JSON and prints `true` or `false` for each, for known answers that expired.
 """
-import base64, binascii, hashlib, hmac, json, os, sys, time, zlib
+import base64, binascii, hashlib, hmac, json, sys, time, zlib
 
 
 def verify(key, sdk_app_id, user_id, user_sig, now):
@@ -18,12 +18,16 @@ def verify(key, sdk_app_id, user_id, user_sig, now):
     return same_user and hmac.compare_digest(mac, doc["TLS.sig"]) and now <= issued + life
 
 
-if __name__ == "__main__":
-    if len(sys.argv) != 5:
-        sys.exit(__doc__)
-    key, sdk_app_id, user_id, user_sig = sys.argv[1:]
+def is_good(key, sdk_app_id, user_id, user_sig, now):
     try:
-        good = verify(key, int(sdk_app_id), user_id, user_sig, int(os.environ.get("NOW", time.time())))
+        return verify(key, int(sdk_app_id), user_id, user_sig, now)
     except (ValueError, KeyError, TypeError, binascii.Error, zlib.error):
-        good = False
-    sys.exit(0 if good else 1)
+        return False
+
+
+if len(sys.argv) == 5:
+    sys.exit(0 if is_good(*sys.argv[1:], time.time()) else 1)
+if len(sys.argv) != 1:
+    sys.exit(__doc__)
+for line in sys.stdin:
+    print("true" if is_good(*json.loads(line)) else "false")

@@ -3,7 +3,20 @@
 //! Every test of the edge starts the real program on free ports with a configuration of its own, at trace level, in
 //! front of an app that records what reached it. When a proxy is dropped, all that it printed is searched for secrets.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
+
 mod support;
 
+mod apps;
+mod commands;
+mod edge;
+mod foreign;
 mod layers;
+mod sources;
 mod zlib;

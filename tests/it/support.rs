@@ -2,6 +2,8 @@
 
 pub(crate) mod app;
 pub(crate) mod client;
+pub(crate) mod foreign;
+pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod tokens;
 

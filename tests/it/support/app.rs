@@ -17,6 +17,8 @@ pub(crate) struct Recorded {
     pub(crate) body: Vec<u8>,
     /// Everything that was read for it, framing included.
     pub(crate) raw: Vec<u8>,
+    /// The port of the proxy's end of the connection: the same for requests that share one.
+    pub(crate) connection: u16,
 }
 
 impl Recorded {
@@ -93,7 +95,9 @@ impl App {
 
 fn serve(mut stream: TcpStream, sender: &Sender<Recorded>, handler: &Handler) {
     let mut buffer = Vec::new();
-    while let Some(request) = read_request(&mut stream, &mut buffer) {
+    let connection = stream.peer_addr().map_or(0, |peer| peer.port());
+    while let Some(mut request) = read_request(&mut stream, &mut buffer) {
+        request.connection = connection;
         let _ = sender.send(request.clone());
         if !handler(&request, &mut stream) {
             return;
@@ -124,7 +128,7 @@ fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Recorded
 }
 
 fn parse_head(bytes: &[u8]) -> Option<(Recorded, usize)> {
-    let mut headers = [httparse::EMPTY_HEADER; 256];
+    let mut headers = [httparse::EMPTY_HEADER; 512];
     let mut parser = httparse::Request::new(&mut headers);
     // What does not parse shows as bytes that no request takes: the test then finds the app without an answer.
     let httparse::Status::Complete(length) = parser.parse(bytes).ok()? else {
@@ -140,6 +144,7 @@ fn parse_head(bytes: &[u8]) -> Option<(Recorded, usize)> {
         headers: headers.collect(),
         body: Vec::new(),
         raw: Vec::new(),
+        connection: 0,
     };
     Some((request, length))
 }
@@ -172,7 +177,8 @@ fn take(stream: &mut TcpStream, buffer: &mut Vec<u8>, length: usize) -> Option<V
     while buffer.len() < length {
         fill(stream, buffer)?;
     }
-    Some(buffer.drain(..length).collect())
+    let rest = buffer.split_off(length);
+    Some(std::mem::replace(buffer, rest))
 }
 
 fn fill(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<()> {

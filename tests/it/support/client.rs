@@ -8,6 +8,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Response {
     pub(crate) status: u16,
+    pub(crate) reason: String,
     /// Names in lower case, in the order of the wire.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
@@ -88,10 +89,19 @@ impl Connection {
 
     /// Exactly `length` bytes of a tunnel.
     pub(crate) fn read_bytes(&mut self, length: usize) -> Vec<u8> {
+        let bytes = self.try_read_bytes(length);
+        bytes.unwrap_or_else(|| panic!("closed after {} bytes", self.buffer.len()))
+    }
+
+    /// Exactly `length` bytes; `None` when the connection closes first.
+    pub(crate) fn try_read_bytes(&mut self, length: usize) -> Option<Vec<u8>> {
         while self.buffer.len() < length {
-            assert_ne!(self.fill(), 0, "closed after {:?}", self.buffer);
+            if self.fill() == 0 {
+                return None;
+            }
         }
-        self.buffer.drain(..length).collect()
+        let rest = self.buffer.split_off(length);
+        Some(std::mem::replace(&mut self.buffer, rest))
     }
 
     /// Whether the peer closes without sending anything more.
@@ -168,6 +178,7 @@ fn parse_head(bytes: &[u8]) -> Option<(Response, usize)> {
     });
     let response = Response {
         status: parser.code.unwrap(),
+        reason: parser.reason.unwrap_or_default().to_owned(),
         headers: headers.collect(),
         body: Vec::new(),
     };

@@ -60,6 +60,11 @@ reserved = ["administrator"]
 impl Proxy {
     /// Starts the program with this configuration, in which `@PROXY@` and `@OPS@` stand for its addresses.
     pub(crate) fn start(config: &str) -> Self {
+        Self::start_with_env(config, &[])
+    }
+
+    /// The same, with further environment variables.
+    pub(crate) fn start_with_env(config: &str, env: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().unwrap();
         write_secret(&folder, "chat-key", CHAT_KEY);
         write_secret(&folder, "session-secret", SECRET);
@@ -70,7 +75,7 @@ impl Proxy {
                 .replace("@PROXY@", &address.to_string())
                 .replace("@OPS@", &ops.to_string());
             fs::write(folder.path().join("proxy.toml"), text).unwrap();
-            let mut child = spawn(&folder);
+            let mut child = spawn(&folder, env);
             if wait_until_it_listens(&mut child, &[address, ops]) {
                 return Self {
                     child,
@@ -98,13 +103,17 @@ impl Proxy {
         &self,
         wanted: impl Fn(&serde_json::Value) -> bool,
     ) -> serde_json::Value {
+        let parse = |line: &str| serde_json::from_str(line).ok().filter(&wanted);
+        let line = self.text_line(|line| parse(line).is_some());
+        serde_json::from_str(&line).unwrap()
+    }
+
+    /// The first line that was printed for which `wanted` is true; waits for it.
+    pub(crate) fn text_line(&self, wanted: impl Fn(&str) -> bool) -> String {
         for _ in 0..POLLS {
             let printed = self.printed();
-            let mut lines = printed
-                .lines()
-                .filter_map(|line| serde_json::from_str(line).ok());
-            if let Some(line) = lines.find(&wanted) {
-                return line;
+            if let Some(line) = printed.lines().find(|line| wanted(line)) {
+                return line.to_owned();
             }
             thread::park_timeout(POLL);
         }
@@ -165,13 +174,14 @@ fn write_secret(folder: &TempDir, name: &str, secret: &str) {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-fn spawn(folder: &TempDir) -> Child {
+fn spawn(folder: &TempDir, env: &[(&str, &str)]) -> Child {
     let output = |name| File::create(folder.path().join(name)).unwrap();
     Command::new(env!("CARGO_BIN_EXE_usersig-proxy"))
         .args(["run", "--config"])
         .arg(folder.path().join("proxy.toml"))
         .env("RUST_LOG", "trace")
         .env("RUST_BACKTRACE", "1")
+        .envs(env.iter().copied())
         .stdin(Stdio::null())
         .stdout(output("stdout"))
         .stderr(output("stderr"))

@@ -1,0 +1,152 @@
+//! Stage 2: which route covers a request, and where it would go.
+//!
+//! Our own paths come first: they are never the app's, however they are spelled. A CORS preflight then goes where the
+//! request that it asks about would go, as nobody and without injection.
+
+use std::sync::Arc;
+
+use http::{Method, header};
+
+use super::{Inject, Parts, Preflight, Settings, Target};
+use crate::policy::{Access, CanonicalPath, HostName, Matched};
+use crate::rejection::Rejection;
+
+/// The outcome of stage 2.
+pub(super) struct Passage {
+    pub(super) route: Arc<str>,
+    pub(super) access: Access,
+    pub(super) target: Target,
+}
+
+impl Passage {
+    pub(super) fn find(
+        settings: &Settings,
+        parts: &Parts<'_>,
+        path: &CanonicalPath,
+    ) -> Result<Self, Rejection> {
+        let host = parts
+            .host
+            .map(HostName::from_authority)
+            .transpose()
+            .map_err(Rejection::HostInvalid)?;
+        if settings.endpoint.as_ref() == Some(path) {
+            return Self::endpoint(parts);
+        }
+        if is_our_own(settings, path) {
+            return Err(Rejection::RouteNotFound);
+        }
+        // TRACE would hand an injected UserSig back to whoever sends it.
+        if parts.method == Method::TRACE {
+            let allow = String::new();
+            return Err(Rejection::MethodNotAllowed { allow });
+        }
+        match preflight_for(parts) {
+            Some(method) => Self::preflight(settings, host.as_ref(), &method, path),
+            None => Self::route(settings, host.as_ref(), parts.method, path),
+        }
+    }
+
+    fn endpoint(parts: &Parts<'_>) -> Result<Self, Rejection> {
+        let (access, target) = match *parts.method {
+            Method::GET | Method::HEAD => (Access::Session, Target::UserSigEndpoint),
+            Method::OPTIONS => (Access::Public, Target::UserSigPreflight),
+            _ => {
+                let allow = "GET, HEAD, OPTIONS".to_owned();
+                return Err(Rejection::MethodNotAllowed { allow });
+            }
+        };
+        Ok(Self {
+            route: Arc::from(ENDPOINT_ROUTE),
+            access,
+            target,
+        })
+    }
+
+    fn route(
+        settings: &Settings,
+        host: Option<&HostName>,
+        method: &Method,
+        path: &CanonicalPath,
+    ) -> Result<Self, Rejection> {
+        let Matched { route, access } = settings
+            .routes
+            .find(host, method, path)
+            .map_err(|error| Rejection::MethodNotAllowed { allow: error.allow })?;
+        Ok(Self {
+            route: route.name.clone(),
+            access,
+            target: Target::Upstream {
+                upstream: route.upstream,
+                inject: route.inject,
+            },
+        })
+    }
+
+    /// A preflight goes where the request that it asks about would go, but as nobody.
+    fn preflight(
+        settings: &Settings,
+        host: Option<&HostName>,
+        asked: &Method,
+        path: &CanonicalPath,
+    ) -> Result<Self, Rejection> {
+        let passage = Self::route(settings, host, asked, path)?;
+        if settings.preflight == Preflight::Deny {
+            return Err(Rejection::AccessDenied);
+        }
+        Ok(passage.for_nobody())
+    }
+
+    fn for_nobody(self) -> Self {
+        let target = match self.target {
+            Target::Upstream { upstream, .. } => Target::Upstream {
+                upstream,
+                inject: Inject::default(),
+            },
+            own @ (Target::UserSigEndpoint | Target::UserSigPreflight) => own,
+        };
+        let access = match self.access {
+            Access::Deny => Access::Deny,
+            Access::Public | Access::Optional | Access::Session => Access::Public,
+        };
+        Self {
+            access,
+            target,
+            ..self
+        }
+    }
+}
+
+/// The method that a CORS preflight (Fetch standard, section 3.2.2) asks about, if the request is one.
+fn preflight_for(parts: &Parts<'_>) -> Option<Method> {
+    if parts.method != Method::OPTIONS || !parts.headers.contains_key(header::ORIGIN) {
+        return None;
+    }
+    let asked = parts.headers.get(header::ACCESS_CONTROL_REQUEST_METHOD)?;
+    Method::from_bytes(asked.as_bytes()).ok()
+}
+
+/// Whether a path belongs to the proxy in the reading of any server behind it.
+fn is_our_own(settings: &Settings, path: &CanonicalPath) -> bool {
+    let below_prefix = loosely(path)
+        .next()
+        .is_some_and(|first| first.eq_ignore_ascii_case(OWN_SEGMENT));
+    let is_endpoint = |endpoint: &CanonicalPath| {
+        let same = |(one, two): (&str, &str)| one.eq_ignore_ascii_case(two);
+        loosely(endpoint).count() == loosely(path).count()
+            && loosely(endpoint).zip(loosely(path)).all(same)
+    };
+    below_prefix || settings.endpoint.as_ref().is_some_and(is_endpoint)
+}
+
+/// The segments as a server reads them that decodes slashes, merges them and drops what follows a semicolon.
+fn loosely(path: &CanonicalPath) -> impl Iterator<Item = &str> {
+    path.segments()
+        .flat_map(|segment| segment.split('/'))
+        .filter_map(|segment| segment.split(';').next())
+        .filter(|segment| !segment.is_empty())
+}
+
+/// The label of our own endpoint in logs and metrics.
+pub const ENDPOINT_ROUTE: &str = "usersig_endpoint";
+/// Everything below this first path segment is the proxy's own.
+const OWN_SEGMENT: &str = "_chat";

@@ -1,0 +1,122 @@
+//! `demo`: the lines that it prints, run as printed, answer as printed.
+
+use std::fs;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::support::foreign;
+use crate::support::program::{Background, finish_with_input, program};
+use crate::support::proxy::free_address;
+
+/// A line to run and the lines that it answers.
+#[derive(Debug)]
+struct Step {
+    command: String,
+    answer: Vec<String>,
+}
+
+#[test]
+fn the_demos_lines_answer_as_printed_and_ctrl_c_leaves_nothing() {
+    if !foreign::has("the_demos_lines", &["bash", "curl", "sed"]) {
+        return;
+    }
+    let temporary = TempDir::new().unwrap();
+    let address = free_address();
+    let mut command = program(["demo", "--listen", &address.to_string()]);
+    let mut demo = Background::spawn(command.env("TMPDIR", temporary.path()));
+    assert!(demo.wait_until_it_listens(address), "{}", demo.stderr());
+    let printed = demo.stdout();
+    assert!(
+        printed.trim_end().ends_with("to this terminal."),
+        "not all was printed: {printed}"
+    );
+
+    let steps = steps(&printed);
+    assert!(steps.len() >= 8, "{steps:?}");
+    let answers = run(&steps);
+    for (step, answer) in steps.iter().zip(&answers) {
+        let expected = step.answer.join("\n");
+        assert!(
+            is_like(answer, &expected),
+            "{}\nanswers {answer}\nand not  {expected}",
+            step.command
+        );
+    }
+    assert_eq!(demo.interrupt(), Some(0), "{}", demo.stderr());
+    assert!(std::net::TcpStream::connect(address).is_err());
+    let left: Vec<_> = fs::read_dir(temporary.path()).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+/// Lines that start with `$ ` and what follows each up to an empty line.
+fn steps(printed: &str) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let mut lines = printed.lines().peekable();
+    while let Some(line) = lines.next() {
+        let Some(command) = line.strip_prefix("$ ") else {
+            continue;
+        };
+        let mut answer = Vec::new();
+        while let Some(line) = lines.next_if(|line| !line.is_empty() && !line.starts_with("$ ")) {
+            answer.push(line.to_owned());
+        }
+        let command = command.to_owned();
+        steps.push(Step { command, answer });
+    }
+    steps
+}
+
+/// Runs all lines in one shell, so that a variable that one sets is there for the next.
+fn run(steps: &[Step]) -> Vec<String> {
+    let script: String = steps
+        .iter()
+        .map(|step| format!("{}\nprintf '{END}'\n", step.command))
+        .collect();
+    let mut bash = Command::new("bash");
+    let finished = finish_with_input(bash.args(["--norc", "-s"]), &script);
+    assert_eq!((finished.code, finished.stderr.as_str()), (Some(0), ""));
+    let mut answers: Vec<_> = finished
+        .stdout
+        .split(END)
+        .map(|answer| answer.trim_end().to_owned())
+        .collect();
+    assert_eq!(answers.pop().as_deref(), Some(""));
+    assert_eq!(answers.len(), steps.len());
+    answers
+}
+
+/// Whether the text is the pattern with something for each `…`.
+fn is_like(text: &str, pattern: &str) -> bool {
+    let mut parts = pattern.split('…');
+    let Some(mut rest) = text.strip_prefix(parts.next().unwrap()) else {
+        return false;
+    };
+    let mut ended = true;
+    for part in parts {
+        let Some(at) = rest.find(part).filter(|at| *at > 0 || part.is_empty()) else {
+            return false;
+        };
+        rest = &rest[at + part.len()..];
+        ended = !part.is_empty();
+    }
+    rest.is_empty() || !ended
+}
+
+#[test]
+fn a_pattern_matches_only_what_it_means() {
+    for (text, pattern, expected) in [
+        ("same", "same", true),
+        ("same", "sam", false),
+        (r#"{"a":1,"b":2}"#, r#"{"a":…,"b":…}"#, true),
+        (r#"{"a":1,"c":2}"#, r#"{"a":…,"b":…}"#, false),
+        (r#"{"a":,"b":2}"#, r#"{"a":…,"b":…}"#, false),
+        ("anything", "…", true),
+        ("", "", true),
+        ("more", "", false),
+    ] {
+        assert_eq!(is_like(text, pattern), expected, "{text} like {pattern}");
+    }
+}
+
+const END: &str = "@@end@@";

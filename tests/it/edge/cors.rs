@@ -1,0 +1,143 @@
+//! Cross-origin rules: ours for our own answers, the app's for the app's.
+
+use super::{assert_no_identity, typical};
+use crate::support::tokens::bearer;
+use crate::support::{App, Response, get, send};
+
+const CORS: &str = "[cors]\norigins = [\"https://app.example.com\"]\n";
+const LISTED: &str = "Origin: https://app.example.com\r\n";
+const UNLISTED: &str = "Origin: https://evil.example\r\n";
+
+#[test]
+fn our_answers_are_readable_for_listed_origins_alone() {
+    let app = App::start();
+    let proxy = typical(&app, CORS);
+    for (case, path, token, status) in [
+        ("endpoint", "/_chat/usersig", bearer("alice"), 200),
+        ("refusal", "/session/", String::new(), 401),
+        ("refusal before a route", "/session//", String::new(), 400),
+    ] {
+        let response = get(proxy.address, path, &format!("{token}{LISTED}"));
+        assert_eq!(response.status, status, "{case}");
+        assert_eq!(
+            allowed_origin(&response),
+            Some("https://app.example.com"),
+            "{case}"
+        );
+        assert_eq!(
+            response.header("access-control-allow-credentials"),
+            Some("true"),
+            "{case}"
+        );
+        assert_eq!(
+            response.header("access-control-expose-headers"),
+            Some("WWW-Authenticate, X-Request-ID"),
+            "{case}"
+        );
+        assert_eq!(response.header("vary"), Some("Origin"), "{case}");
+
+        for origin in [UNLISTED, "Origin: null\r\n", ""] {
+            let response = get(proxy.address, path, &format!("{token}{origin}"));
+            assert_eq!(response.status, status, "{case}");
+            assert_no_cors(&response);
+            assert_eq!(response.header("vary"), Some("Origin"), "{case}");
+        }
+    }
+}
+
+#[test]
+fn the_apps_own_answers_keep_the_apps_own_rules() {
+    let app = App::answering(
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nAccess-Control-Allow-Origin: https://other.example\r\n\r\n",
+    );
+    let proxy = typical(&app, CORS);
+    let response = get(proxy.address, "/public/", LISTED);
+    assert_eq!(allowed_origin(&response), Some("https://other.example"));
+    assert_eq!(response.header("access-control-allow-credentials"), None);
+}
+
+#[test]
+fn the_endpoints_preflight_is_answered_here() {
+    let app = App::start();
+    let proxy = typical(&app, CORS);
+    let asked =
+        "Access-Control-Request-Method: GET\r\nAccess-Control-Request-Headers: authorization\r\n";
+    let response = options(&proxy, "/_chat/usersig", &format!("{LISTED}{asked}"));
+    assert_eq!(response.status, 204);
+    assert_eq!(allowed_origin(&response), Some("https://app.example.com"));
+    assert_eq!(
+        response.header("access-control-allow-methods"),
+        Some("GET, HEAD")
+    );
+    assert_eq!(
+        response.header("access-control-allow-headers"),
+        Some("authorization")
+    );
+    assert_eq!(response.header("access-control-max-age"), Some("600"));
+    assert_eq!(response.header("content-length"), None);
+
+    let response = options(&proxy, "/_chat/usersig", &format!("{UNLISTED}{asked}"));
+    assert_eq!(response.status, 204);
+    assert_no_cors(&response);
+    assert!(app.seen().is_empty());
+}
+
+#[test]
+fn u6_a_preflight_of_an_app_route_is_forwarded_as_nobody() {
+    let app = App::start();
+    let proxy = typical(&app, CORS);
+    let asked = format!("{LISTED}Access-Control-Request-Method: GET\r\n");
+    let forged = format!("{asked}X-Chat-UserID: root\r\n{}", bearer("alice"));
+    for path in ["/session/", "/inject/all", "/inject/request", "/optional/"] {
+        let response = options(&proxy, path, &forged);
+        assert_eq!(
+            (response.status, response.header("set-cookie")),
+            (200, None),
+            "{path}"
+        );
+        assert_no_cors(&response);
+        assert_no_identity(&app.next());
+    }
+    // It goes only where the request that it asks about would go.
+    assert_eq!(options(&proxy, "/deny/", &asked).status, 404);
+    assert_eq!(options(&proxy, "/unlisted", &asked).status, 404);
+    let delete = format!("{LISTED}Access-Control-Request-Method: DELETE\r\n");
+    assert_eq!(options(&proxy, "/get-only", &delete).status, 405);
+    assert_eq!(options(&proxy, "/get-only", &asked).status, 200);
+    // Without the header that makes it a preflight it is a request like any other.
+    assert_eq!(options(&proxy, "/session/", LISTED).status, 401);
+    assert_eq!(app.seen().len(), 1);
+}
+
+#[test]
+fn preflights_can_be_denied() {
+    let app = App::start();
+    let routes = super::typical_routes(CORS);
+    let routes = routes.replace("default_access", "preflight = \"deny\"\ndefault_access");
+    let proxy = crate::support::Proxy::in_front_of(&app, &routes);
+    let asked = format!("{LISTED}Access-Control-Request-Method: GET\r\n");
+    let response = options(&proxy, "/public/", &asked);
+    assert_eq!(
+        (response.status, response.code().as_str()),
+        (403, "access_denied")
+    );
+    assert!(app.seen().is_empty());
+    assert_eq!(options(&proxy, "/public/", LISTED).status, 200);
+}
+
+fn options(proxy: &crate::support::Proxy, path: &str, lines: &str) -> Response {
+    send(
+        proxy.address,
+        format!("OPTIONS {path} HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n"),
+    )
+}
+
+fn allowed_origin(response: &Response) -> Option<&str> {
+    response.header("access-control-allow-origin")
+}
+
+fn assert_no_cors(response: &Response) {
+    let mut headers = response.headers.iter();
+    let found = headers.find(|(name, _)| name.starts_with("access-control-"));
+    assert_eq!(found, None);
+}

@@ -1,0 +1,195 @@
+//! How long connections live, on both sides of the proxy.
+//!
+//! A slow header is bounded by nothing but the time between two reads: a client that sends one byte in every interval
+//! holds its connection for as long as it likes (pingora issue 447). Only a front balancer or a cap on connections helps.
+
+use std::io::Write;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use super::{get_bytes, ok, typical};
+use crate::support::{App, Connection, Proxy, get, send};
+
+const PUBLIC: &str = "default_access = \"public\"\n";
+
+#[test]
+fn a_client_decides_whether_its_connection_is_kept() {
+    let app = App::start();
+    let proxy = typical(&app, "");
+    for (path, status) in [
+        ("/public/", 200),
+        ("/session/", 401),
+        ("/_chat/usersig", 401),
+    ] {
+        for (case, version, line, kept) in [
+            ("1.1", "1.1", "", true),
+            ("1.1 close", "1.1", "Connection: close\r\n", false),
+            ("1.0", "1.0", "", false),
+            ("1.0 keep-alive", "1.0", "Connection: keep-alive\r\n", true),
+        ] {
+            let request = format!("GET {path} HTTP/{version}\r\nHost: localhost\r\n{line}\r\n");
+            let mut connection = Connection::open(proxy.address);
+            let response = connection.request(&request);
+            assert_eq!(response.status, status, "{path} {case}");
+            let expected = if kept { "keep-alive" } else { "close" };
+            assert_eq!(
+                response.header("connection"),
+                Some(expected),
+                "{path} {case}"
+            );
+            match kept {
+                true => assert_eq!(connection.request(&request).status, status, "{path} {case}"),
+                false => assert!(connection.is_closed(), "{path} {case}"),
+            }
+        }
+    }
+}
+
+/// Pitfall 8: the framework would keep it for ever.
+#[test]
+fn an_idle_connection_is_closed() {
+    let app = App::start();
+    let proxy = typical(&app, "[runtime]\ndownstream_keepalive = \"1s\"\n");
+    for path in ["/public/", "/session/"] {
+        let mut connection = Connection::open(proxy.address);
+        let started = Instant::now();
+        connection.request(get_bytes(path, ""));
+        connection.request(get_bytes(path, ""));
+        assert!(connection.is_closed(), "{path}");
+        assert!(started.elapsed() >= Duration::from_secs(1), "{path}");
+    }
+}
+
+/// A body that does not come ends after the time between two reads.
+#[test]
+fn a_body_that_stops_is_given_up() {
+    let app = App::start();
+    let proxy = typical(&app, "[runtime]\ndownstream_read_timeout = \"1s\"\n");
+    let mut connection = Connection::open(proxy.address);
+    connection.write("POST /public/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf");
+    assert!(connection.is_closed());
+    let line = proxy.log_line(|line| line["path"] == "/public/");
+    assert_eq!(line["outcome"], "aborted");
+    assert!(app.seen().is_empty());
+}
+
+/// A client that takes no more of an answer does not hold the app for ever.
+#[test]
+fn an_answer_that_nobody_takes_is_given_up() {
+    let app = App::with(|_, stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+        while stream.write_all(&[b'x'; 64 * 1024]).is_ok() {}
+        false
+    });
+    let proxy = typical(&app, "[runtime]\ndownstream_read_timeout = \"1s\"\n");
+    let mut connection = Connection::open(proxy.address);
+    connection.write(get_bytes("/public/", ""));
+    let line = proxy.log_line(|line| line["path"] == "/public/");
+    assert_eq!(
+        (&line["status"], &line["outcome"]),
+        (&200.into(), &"aborted".into())
+    );
+}
+
+/// Pitfall 3. What holds: reads of a header that stops are bounded. What does not: their sum.
+#[test]
+fn a_header_that_stops_on_a_kept_connection_is_given_up() {
+    let app = App::start();
+    let proxy = typical(&app, "[runtime]\ndownstream_keepalive = \"1s\"\n");
+    let mut connection = Connection::open(proxy.address);
+    assert_eq!(connection.request(get_bytes("/public/", "")).status, 200);
+    connection.write("GET /public/ HTTP/1.1\r\nHost: loc");
+    assert!(connection.is_closed());
+    assert_eq!(app.seen().len(), 1);
+}
+
+/// The framework does not pipeline: the second request is never answered, and never taken for a body.
+#[test]
+fn a_pipelined_request_is_dropped_with_the_connection() {
+    let app = App::start();
+    let proxy = typical(&app, "");
+    for (first, status) in [("/public/1", 200), ("/session/1", 401)] {
+        let mut connection = Connection::open(proxy.address);
+        let both = format!("{}{}", get_bytes(first, ""), get_bytes("/public/2", ""));
+        assert_eq!(connection.request(both).status, status, "{first}");
+        assert!(connection.is_closed(), "{first}");
+    }
+    let targets: Vec<_> = app
+        .seen()
+        .into_iter()
+        .map(|request| request.target)
+        .collect();
+    assert_eq!(targets, ["/public/1"]);
+}
+
+/// Pitfall 9: an app may close a pooled connection at any time.
+#[test]
+fn a_stale_connection_costs_no_get() {
+    // The app reads one more request on each connection and closes without an answer.
+    let app = App::with(closing_on_second());
+    let proxy = Proxy::in_front_of(&app, PUBLIC);
+    assert_eq!(get(proxy.address, "/1", "").status, 200);
+    assert_eq!(get(proxy.address, "/2", "").status, 200);
+    let seen = app.seen();
+    let targets: Vec<_> = seen.iter().map(|request| request.target.as_str()).collect();
+    assert_eq!(targets, ["/1", "/2", "/2"]);
+    assert_eq!(seen[0].connection, seen[1].connection);
+    assert_ne!(seen[1].connection, seen[2].connection);
+}
+
+/// Whether the app has acted on it nobody knows, so it is not sent twice.
+#[test]
+fn a_post_on_a_stale_connection_is_never_sent_twice() {
+    let app = App::with(closing_on_second());
+    let proxy = Proxy::in_front_of(&app, PUBLIC);
+    let post = "POST /2 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\nhi";
+    assert_eq!(get(proxy.address, "/1", "").status, 200);
+    let response = send(proxy.address, post);
+    assert_eq!(
+        (response.status, response.code().as_str()),
+        (502, "upstream_invalid")
+    );
+    assert_eq!(app.seen().len(), 2);
+    assert_eq!(send(proxy.address, post).status, 200);
+}
+
+/// A body that is sent again counts once against the limit.
+#[test]
+fn a_retried_body_is_counted_once() {
+    let app = App::with(closing_on_second());
+    let proxy = Proxy::in_front_of(&app, &format!("{PUBLIC}[runtime]\nmax_body = \"100B\"\n"));
+    assert_eq!(get(proxy.address, "/1", "").status, 200);
+    let body = "x".repeat(80);
+    let put = format!("PUT /2 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 80\r\n\r\n{body}");
+    assert_eq!(send(proxy.address, put).status, 200);
+    assert_eq!(app.seen().len(), 3);
+}
+
+#[test]
+fn a_connection_that_the_app_closed_while_idle_is_not_used() {
+    let (closed, on_close) = mpsc::channel();
+    let closed = std::sync::Mutex::new(closed);
+    let app = App::with(move |request, stream| {
+        ok(stream);
+        if request.target == "/close" {
+            stream.shutdown(std::net::Shutdown::Both).unwrap();
+            closed.lock().unwrap().send(()).unwrap();
+            return false;
+        }
+        true
+    });
+    let proxy = Proxy::in_front_of(&app, PUBLIC);
+    assert_eq!(get(proxy.address, "/close", "").status, 200);
+    on_close.recv().unwrap();
+    let post = "POST /2 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\nhi";
+    assert_eq!(send(proxy.address, post).status, 200);
+}
+
+/// Answers the first request of a connection and closes at the second.
+fn closing_on_second() -> impl Fn(&crate::support::Recorded, &mut std::net::TcpStream) -> bool {
+    let known = std::sync::Mutex::new(std::collections::HashSet::new());
+    move |request, stream| {
+        let is_first = known.lock().unwrap().insert(request.connection);
+        is_first && stream.write_all(super::OK).is_ok()
+    }
+}

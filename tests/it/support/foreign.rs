@@ -1,0 +1,116 @@
+//! Programs that are not ours and need more than Rust, gcc and make: Python, Node and the apps they run.
+//!
+//! Where one is missing the test says so in one line and passes; with `USERSIG_PROXY_TEST_REQUIRE_APPS=1` it fails.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use serde_json::json;
+
+use super::program::finish_with_input;
+
+/// The verifiers of `tests/foreign`, each with the program that runs it.
+const VERIFIERS: [(&str, &str); 2] = [
+    ("python3", "tests/foreign/verify_usersig.py"),
+    ("node", "tests/foreign/verify_usersig.mjs"),
+];
+
+/// A UserSig and whose it is said to be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Claim<'a> {
+    pub(crate) key: &'a str,
+    pub(crate) sdk_app_id: u32,
+    pub(crate) user: &'a str,
+    pub(crate) sig: &'a str,
+    /// The moment for which it is judged.
+    pub(crate) now: u64,
+}
+
+/// Whether the verifiers take each UserSig; they must agree.
+pub(crate) fn judge(claims: &[Claim<'_>]) -> Vec<bool> {
+    let lines: String = claims
+        .iter()
+        .map(|claim| {
+            json!([
+                claim.key,
+                claim.sdk_app_id,
+                claim.user,
+                claim.sig,
+                claim.now
+            ])
+        })
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let [one, two] = VERIFIERS.map(|(program, script)| {
+        let mut command = Command::new(program);
+        command.current_dir(env!("CARGO_MANIFEST_DIR")).arg(script);
+        let finished = finish_with_input(&mut command, &lines);
+        assert_eq!(
+            (finished.code, finished.stderr.as_str()),
+            (Some(0), ""),
+            "{script}"
+        );
+        finished.stdout
+    });
+    assert_eq!(one, two, "the verifiers disagree");
+    let verdicts: Vec<_> = one.lines().map(|line| line == "true").collect();
+    assert_eq!(verdicts.len(), claims.len());
+    verdicts
+}
+
+/// Whether the verifiers can run; says what is missing when not.
+pub(crate) fn can_verify(test: &str) -> bool {
+    has(test, &VERIFIERS.map(|(program, _)| program))
+}
+
+/// Whether these programs are installed; says which is missing when not.
+pub(crate) fn has(test: &str, programs: &[&str]) -> bool {
+    let missing = programs.iter().find(|program| !is_installed(program));
+    match missing {
+        Some(program) => skip(test, &format!("{program} is not installed")),
+        None => true,
+    }
+}
+
+/// The folder with the installed apps; says what is missing when they cannot be installed.
+pub(crate) fn apps(test: &str) -> Option<PathBuf> {
+    static INSTALLED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    match INSTALLED.get_or_init(install) {
+        Ok(folder) => Some(folder.clone()),
+        Err(reason) => {
+            skip(test, reason);
+            None
+        }
+    }
+}
+
+fn install() -> Result<PathBuf, String> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("real-apps");
+    let output = Command::new("tests/apps/setup")
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .arg(&folder)
+        .output()
+        .map_err(|error| format!("tests/apps/setup does not run: {error}"))?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    match output.status.success() {
+        true => Ok(folder),
+        false => Err(errors.lines().last().unwrap_or("no reason").to_owned()),
+    }
+}
+
+fn is_installed(program: &str) -> bool {
+    let found = Command::new(program).arg("--version").output();
+    found.is_ok_and(|output| output.status.success())
+}
+
+/// Always `false`.
+fn skip(test: &str, reason: &str) -> bool {
+    let required = std::env::var_os("USERSIG_PROXY_TEST_REQUIRE_APPS").is_some();
+    assert!(!required, "{test} cannot run: {reason}");
+    // Not with `eprintln!`, which the test harness keeps to itself.
+    let line = format!("skipped: {test}: {reason}\n");
+    let _ = io::stderr().write_all(line.as_bytes());
+    false
+}

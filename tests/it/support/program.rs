@@ -1,0 +1,124 @@
+//! The program's other commands: run to the end, or kept running beside the test.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+/// What a command printed and its exit code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Finished {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// The program with these arguments and nothing of the caller's own settings.
+pub(crate) fn program<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_usersig-proxy"));
+    command
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env_remove("USERSIG_PROXY_CONFIG")
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs a command to its end.
+pub(crate) fn finish(command: &mut Command) -> Finished {
+    finish_with_input(command.stdin(Stdio::null()), "")
+}
+
+/// Runs a command to its end with this on its standard input.
+pub(crate) fn finish_with_input(command: &mut Command, input: &str) -> Finished {
+    if !input.is_empty() {
+        command.stdin(Stdio::piped());
+    }
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    if let Some(mut stdin) = child.stdin.take() {
+        let input = input.to_owned();
+        // A command that fails early does not read all of it.
+        thread::spawn(move || stdin.write_all(input.as_bytes()));
+    }
+    let output = child.wait_with_output().unwrap();
+    Finished {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// A process that runs until the value is dropped; its output goes to files.
+pub(crate) struct Background {
+    child: Child,
+    folder: TempDir,
+}
+
+impl Background {
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        let folder = TempDir::new().unwrap();
+        let output = |name| File::create(folder.path().join(name)).unwrap();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(output("stdout"))
+            .stderr(output("stderr"))
+            .spawn()
+            .unwrap();
+        Self { child, folder }
+    }
+
+    /// `false` when the process ends before anybody listens at the address.
+    pub(crate) fn wait_until_it_listens(&mut self, address: SocketAddr) -> bool {
+        while TcpStream::connect(address).is_err() {
+            if self.child.try_wait().unwrap().is_some() {
+                return false;
+            }
+            thread::park_timeout(POLL);
+        }
+        true
+    }
+
+    /// Asks it to end with SIGINT, as Ctrl-C does, and gives its exit code.
+    pub(crate) fn interrupt(&mut self) -> Option<i32> {
+        // The shell's own `kill`: the program of that name is not on every machine.
+        let signalled = Command::new("sh")
+            .args(["-c", "kill -INT \"$0\"", &self.child.id().to_string()])
+            .status();
+        assert!(signalled.unwrap().success());
+        self.child.wait().unwrap().code()
+    }
+
+    /// Its standard output so far.
+    pub(crate) fn stdout(&self) -> String {
+        read(&self.folder.path().join("stdout"))
+    }
+
+    /// Its standard error so far.
+    pub(crate) fn stderr(&self) -> String {
+        read(&self.folder.path().join("stderr"))
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
+
+const POLL: Duration = Duration::from_millis(2);
