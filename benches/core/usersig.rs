@@ -94,6 +94,7 @@ fn bench_uniform_hits(group: &mut BenchmarkGroup<'_, WallTime>) {
     let cache = LazyCell::new(|| filled(&users(MANY_USERS), ROOMY * MANY_USERS));
     let mut asking = (0..).map(|step| user_id(step * STRIDE % MANY_USERS));
     group.bench_function("cache_hit_uniform_1m", |b| {
+        let cache = &*cache;
         b.iter_batched(
             || asking.next().unwrap(),
             |user| drop(cache.get_or_issue(&user, &issuer, NOW).unwrap()),

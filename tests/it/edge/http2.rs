@@ -6,7 +6,7 @@ use bytes::Bytes;
 use h2::client::SendRequest;
 use http::Request;
 
-use super::{assert_identity, assert_no_identity, typical};
+use super::{assert_identity, assert_no_identity};
 use crate::support::tokens::session;
 use crate::support::{App, Proxy, config};
 

@@ -66,8 +66,11 @@ fn a_body_that_stops_is_given_up() {
     let app = App::start();
     let proxy = typical(&app, "[runtime]\ndownstream_read_timeout = \"1s\"\n");
     let mut connection = Connection::open(proxy.address);
+    let started = Instant::now();
     connection.write("POST /public/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf");
     assert!(connection.is_closed());
+    // The framework's own limit is a minute.
+    assert!(started.elapsed() < Duration::from_secs(30));
     let line = proxy.log_line(|line| line["path"] == "/public/");
     assert_eq!(line["outcome"], "aborted");
     assert!(app.seen().is_empty());

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::{get_bytes, snapshot, typical};
-use crate::support::tokens::{bearer, now, session, sign, sign_with};
+use crate::support::tokens::{now, session, sign, sign_with};
 use crate::support::{App, Connection, Proxy, config, send};
 
 /// A request that is refused and its twin that is not.

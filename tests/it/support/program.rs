@@ -2,12 +2,12 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::Duration;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -51,12 +51,35 @@ pub(crate) fn finish_with_input(command: &mut Command, input: &str) -> Finished 
         // A command that fails early does not read all of it.
         thread::spawn(move || stdin.write_all(input.as_bytes()));
     }
-    let output = child.wait_with_output().unwrap();
+    let stdout = read_in_background(child.stdout.take().unwrap());
+    let stderr = read_in_background(child.stderr.take().unwrap());
+    let status = wait(&mut child);
     Finished {
-        code: output.status.code(),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
+        code: status.code(),
+        stdout: stdout.join().unwrap(),
+        stderr: stderr.join().unwrap(),
     }
+}
+
+fn read_in_background(mut stream: impl Read + Send + 'static) -> JoinHandle<String> {
+    thread::spawn(move || {
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    })
+}
+
+/// Waits for the end; the limit only turns a hang into a failure.
+fn wait(child: &mut Child) -> ExitStatus {
+    let started = Instant::now();
+    while started.elapsed() < HANG {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        thread::park_timeout(POLL);
+    }
+    let _ = child.kill();
+    panic!("the command does not end");
 }
 
 /// A process that runs until the value is dropped; its output goes to files.
@@ -96,7 +119,7 @@ impl Background {
             .args(["-c", "kill -INT \"$0\"", &self.child.id().to_string()])
             .status();
         assert!(signalled.unwrap().success());
-        self.child.wait().unwrap().code()
+        wait(&mut self.child).code()
     }
 
     /// Its standard output so far.
@@ -122,3 +145,4 @@ fn read(path: &Path) -> String {
 }
 
 const POLL: Duration = Duration::from_millis(2);
+const HANG: Duration = Duration::from_secs(120);

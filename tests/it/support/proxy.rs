@@ -127,7 +127,13 @@ impl Proxy {
 
     /// Waits for the process to end and gives its exit code.
     pub(crate) fn wait(&mut self) -> Option<i32> {
-        self.child.wait().unwrap().code()
+        for _ in 0..POLLS {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            thread::park_timeout(POLL);
+        }
+        panic!("the process does not end");
     }
 }
 
