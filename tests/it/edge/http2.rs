@@ -15,40 +15,33 @@ use crate::support::{App, Proxy, config};
 fn an_upload_ended_by_an_empty_frame_has_one_terminator() {
     let app = App::start();
     let proxy = quick(&app);
+    let uploads = [
+        &["hello", ""][..],
+        &["he", "llo", ""],
+        &[""],
+        &["hello"],
+        &["", "hello", "", ""],
+        &["last"],
+    ];
     talk(&proxy, async |mut client| {
-        for body in [
-            &["hello", ""][..],
-            &["he", "llo", ""],
-            &[""],
-            &["hello"],
-            &["", "hello", "", ""],
-        ] {
-            let answer = exchange(&mut client, post("/public/"), body).await;
-            assert_eq!(
-                (answer.status, answer.text.as_str()),
-                (200, "hello"),
-                "{body:?}"
-            );
+        for (number, frames) in uploads.into_iter().enumerate() {
+            let path = format!("/public/{number}");
+            let answer = exchange(&mut client, post(&path), frames).await;
+            assert_eq!((answer.status, answer.text.as_str()), (200, "hello"));
+            // Written after the connection to the app went back to the pool.
+            proxy.log_line(|line| line["path"] == path.as_str());
         }
-        assert_eq!(
-            exchange(&mut client, get("/public/"), &[]).await.status,
-            200
-        );
     });
     let seen = app.seen();
-    assert_eq!(seen.len(), 6);
-    for (request, body) in seen
-        .iter()
-        .zip(["hello", "hello", "", "hello", "hello", ""])
-    {
-        assert_eq!(request.body, body.as_bytes());
+    assert_eq!(seen.len(), uploads.len());
+    for (request, frames) in seen.iter().zip(uploads) {
+        assert_eq!(request.body, frames.concat().as_bytes());
         assert_eq!(request.connection, seen[0].connection);
         let terminators = request
             .raw
             .windows(5)
-            .filter(|bytes| *bytes == b"0\r\n\r\n")
-            .count();
-        assert!(terminators <= 1, "{request:?}");
+            .filter(|bytes| *bytes == b"0\r\n\r\n");
+        assert_eq!(terminators.count(), 1, "{request:?}");
     }
 }
 

@@ -131,7 +131,7 @@ fn a_stale_connection_costs_no_get() {
     // The app reads one more request on each connection and closes without an answer.
     let app = App::with(closing_on_second());
     let proxy = Proxy::in_front_of(&app, PUBLIC);
-    assert_eq!(get(proxy.address, "/1", "").status, 200);
+    pool_a_connection(&proxy);
     assert_eq!(get(proxy.address, "/2", "").status, 200);
     let seen = app.seen();
     let targets: Vec<_> = seen.iter().map(|request| request.target.as_str()).collect();
@@ -146,7 +146,7 @@ fn a_post_on_a_stale_connection_is_never_sent_twice() {
     let app = App::with(closing_on_second());
     let proxy = Proxy::in_front_of(&app, PUBLIC);
     let post = "POST /2 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\nhi";
-    assert_eq!(get(proxy.address, "/1", "").status, 200);
+    pool_a_connection(&proxy);
     let response = send(proxy.address, post);
     assert_eq!(
         (response.status, response.code().as_str()),
@@ -161,7 +161,7 @@ fn a_post_on_a_stale_connection_is_never_sent_twice() {
 fn a_retried_body_is_counted_once() {
     let app = App::with(closing_on_second());
     let proxy = Proxy::in_front_of(&app, &format!("{PUBLIC}[runtime]\nmax_body = \"100B\"\n"));
-    assert_eq!(get(proxy.address, "/1", "").status, 200);
+    pool_a_connection(&proxy);
     let body = "x".repeat(80);
     let put = format!("PUT /2 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 80\r\n\r\n{body}");
     assert_eq!(send(proxy.address, put).status, 200);
@@ -184,6 +184,7 @@ fn a_connection_that_the_app_closed_while_idle_is_not_used() {
     let proxy = Proxy::in_front_of(&app, PUBLIC);
     assert_eq!(get(proxy.address, "/close", "").status, 200);
     on_close.recv().unwrap();
+    proxy.log_line(|line| line["path"] == "/close");
     let post = "POST /2 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\nhi";
     assert_eq!(send(proxy.address, post).status, 200);
 }
@@ -195,4 +196,10 @@ fn closing_on_second() -> impl Fn(&crate::support::Recorded, &mut std::net::TcpS
         let is_first = known.lock().unwrap().insert(request.connection);
         is_first && stream.write_all(super::OK).is_ok()
     }
+}
+
+/// The line of a request is written after its connection to the app went back to the pool.
+fn pool_a_connection(proxy: &Proxy) {
+    assert_eq!(get(proxy.address, "/1", "").status, 200);
+    proxy.log_line(|line| line["path"] == "/1");
 }

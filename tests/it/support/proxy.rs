@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -208,9 +209,17 @@ fn wait_until_it_listens(child: &mut Child, addresses: &[SocketAddr]) -> bool {
     true
 }
 
+/// An address that nobody listens on, below the ports that the system hands out by itself: one of those could be taken
+/// by another test before the proxy does, and then be mistaken for the proxy.
 pub(crate) fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let next = (std::process::id() % PORTS) * 997 + NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = FIRST_PORT + (next % PORTS) as u16;
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
+            return listener.local_addr().unwrap();
+        }
+    }
 }
 
 fn printed(folder: &TempDir) -> String {
@@ -221,3 +230,5 @@ fn printed(folder: &TempDir) -> String {
 
 const POLL: Duration = Duration::from_millis(2);
 const POLLS: u32 = 30_000;
+const FIRST_PORT: u16 = 10_000;
+const PORTS: u32 = 22_000;
