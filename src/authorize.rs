@@ -27,8 +27,8 @@ pub use self::passage::ENDPOINT_ROUTE;
 use self::passage::Passage;
 use crate::identity::{IdentityMap, UserId};
 use crate::json::JsonPointer;
-pub use crate::policy::Inject;
 use crate::policy::{Access, CanonicalPath, RouteTable, Tolerance};
+pub use crate::policy::{AnswerRule, Inject, SessionFromResponse};
 use crate::rejection::Rejection;
 use crate::time::UnixTime;
 use crate::token::TokenError;
@@ -65,6 +65,8 @@ pub struct Permit {
     pub target: Target,
     /// Whose request it is.
     pub caller: Caller,
+    /// What happens to the app's answer, if anything.
+    pub answer: Option<Arc<AnswerRule>>,
 }
 
 /// Where a permitted request goes.
@@ -203,6 +205,7 @@ impl Authorizer {
                 route: passage.route,
                 target: passage.target,
                 caller,
+                answer: passage.answer,
             }),
             Err(rejection) => Err(Refusal {
                 route: Some(passage.route),
@@ -229,7 +232,9 @@ impl Authorizer {
             Access::Session => Some(self.extract(parts)?.ok_or(Rejection::TokenMissing)?),
         };
         match token {
-            Some(token) => self.identify(&token, passage, now),
+            Some(token) => self
+                .identify(&token, passage.hands_out_login(), now)
+                .map(Caller::User),
             None => Ok(Caller::Anonymous),
         }
     }
@@ -246,12 +251,17 @@ impl Authorizer {
         }
     }
 
+    /// Stages 4 to 7 for the token of a session that the app's answer begins.
+    pub fn log_in(&self, token: &BearerToken, now: UnixTime) -> Result<User, Rejection> {
+        self.identify(token, true, now)
+    }
+
     fn identify(
         &self,
         token: &BearerToken,
-        passage: &Passage,
+        hands_out_login: bool,
         now: UnixTime,
-    ) -> Result<Caller, Rejection> {
+    ) -> Result<User, Rejection> {
         let session = self.verify(token, now)?;
         let rules = self.rules_for(&session)?;
         admit(&session, rules)?;
@@ -259,15 +269,15 @@ impl Authorizer {
             .identity
             .map(session.claims())
             .map_err(Rejection::UserNotMapped)?;
-        let login = match passage.target.hands_out_login() {
+        let login = match hands_out_login {
             true => Some(self.login(&user_id, now)?),
             false => None,
         };
-        Ok(Caller::User(User {
+        Ok(User {
             user_id,
             algorithm: session.algorithm(),
             login,
-        }))
+        })
     }
 
     fn verify(&self, token: &BearerToken, now: UnixTime) -> Result<SessionClaims, Rejection> {
@@ -292,16 +302,6 @@ impl Authorizer {
             issued,
             lookup,
         })
-    }
-}
-
-impl Target {
-    fn hands_out_login(self) -> bool {
-        match self {
-            Self::Upstream { inject, .. } => !inject.is_none(),
-            Self::UserSigEndpoint => true,
-            Self::UserSigPreflight => false,
-        }
     }
 }
 

@@ -62,6 +62,8 @@ pub struct Runtime {
     pub threads: Option<NonZeroUsize>,
     /// The largest request body in bytes, declared or streamed; an upgraded connection has no such limit.
     pub max_body: u64,
+    /// The largest answer in bytes that is held back to write a login into it.
+    pub max_login_body: usize,
     /// The largest request header in bytes, all fields together.
     pub max_header_bytes: usize,
     /// The longest request target in bytes.

@@ -4,6 +4,8 @@
 //! this program judges must read the same to everybody: a repeated name is an error here. Depth is bounded by
 //! `serde_json` at 128 levels, and a number outside the range of its type is an error rather than rounded to infinity.
 
+pub mod insert;
+
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};

@@ -22,6 +22,7 @@ pub struct Metrics {
     evictions: IntCounter,
     cached_users: IntGauge,
     upstream_failures: IntCounterVec,
+    answers: IntCounterVec,
 }
 
 /// How a request ended, as a label.
@@ -56,6 +57,54 @@ impl Outcome {
     }
 }
 
+/// What became of an answer that a login should go into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerOutcome {
+    /// The login is in its body.
+    Injected,
+    /// It begins no session: another status, or no token.
+    NoSession,
+    /// Its token is no good session.
+    SessionRefused,
+    /// Its body has no room for the login: no strict JSON object, no parent, or a member of that name.
+    NoRoom,
+    /// It has no body, or only a part of one.
+    NoBody,
+    /// It is not JSON.
+    NotJson,
+    /// Its coding cannot be read.
+    Coding,
+    /// Its body is over the limit.
+    TooLong,
+}
+
+impl AnswerOutcome {
+    const ALL: [Self; 8] = [
+        Self::Injected,
+        Self::NoSession,
+        Self::SessionRefused,
+        Self::NoRoom,
+        Self::NoBody,
+        Self::NotJson,
+        Self::Coding,
+        Self::TooLong,
+    ];
+
+    /// The label's text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Injected => "injected",
+            Self::NoSession => "no_session",
+            Self::SessionRefused => "session_refused",
+            Self::NoRoom => "no_room",
+            Self::NoBody => "no_body",
+            Self::NotJson => "not_json",
+            Self::Coding => "coding",
+            Self::TooLong => "too_long",
+        }
+    }
+}
+
 impl Metrics {
     /// Registers every series for these route and upstream names.
     pub fn new<'a>(
@@ -87,6 +136,11 @@ impl Metrics {
             cached_users: IntGauge::new(
                 name("usersig_cached_users"),
                 "Users whose UserSig is in the cache",
+            )?,
+            answers: counters(
+                "login_answers_total",
+                "Answers of routes that begin a session or take a login in their body, by what became of them",
+                &["result"],
             )?,
             upstream_failures: counters(
                 "upstream_failures_total",
@@ -129,6 +183,11 @@ impl Metrics {
         }
     }
 
+    /// Counts an answer that a login should have gone into.
+    pub fn count_answer(&self, outcome: AnswerOutcome) {
+        self.answers.with_label_values(&[outcome.as_str()]).inc();
+    }
+
     /// Counts a request that an upstream failed.
     pub fn count_upstream_failure(&self, upstream: &str, code: &'static str) {
         self.upstream_failures
@@ -159,6 +218,7 @@ impl Metrics {
         self.registry.register(Box::new(self.evictions.clone()))?;
         self.registry
             .register(Box::new(self.cached_users.clone()))?;
+        self.registry.register(Box::new(self.answers.clone()))?;
         self.registry
             .register(Box::new(self.upstream_failures.clone()))
     }
@@ -188,6 +248,9 @@ impl Metrics {
             Lookup::Renewed,
         ] {
             self.lookups.with_label_values(&[lookup_name(lookup)]);
+        }
+        for outcome in AnswerOutcome::ALL {
+            self.answers.with_label_values(&[outcome.as_str()]);
         }
         for upstream in upstreams {
             for code in UPSTREAM_CODES {

@@ -15,5 +15,5 @@ pub use host::{HostError, HostName};
 pub use methods::{MethodList, Methods, MethodsError};
 pub use path::{CanonicalPath, PathError, Segments, Tolerance};
 pub use pattern::{Pattern, PatternError};
-pub use route::{Access, Inject, Route};
+pub use route::{Access, AnswerRule, Inject, Route, SessionFromResponse};
 pub use table::{Fallback, Matched, Matching, MethodNotAllowed, RouteConflict, RouteTable};

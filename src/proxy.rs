@@ -5,17 +5,20 @@
 //! upstream_peer            the app's server
 //! upstream_request_filter  inject into the request: the last place, so nothing can strip or copy what we set
 //! request_body_filter      count the body
-//! response_filter          inject into the answer, except informational ones
+//! response_filter          inject into the answer's header, except informational ones
+//! response_body_filter     write a login into the answer's JSON, where the route says so
 //! fail_to_proxy            a failed upstream becomes a refusal of the same shape
 //! logging                  one access line, one counter
 //! ```
 
 mod access;
+mod answer;
 mod context;
 mod cors;
 mod headers;
 mod inject;
 mod limits;
+mod login_body;
 mod request;
 mod respond;
 mod upstream;
@@ -32,7 +35,7 @@ use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 
-use crate::authorize::{Authorizer, Caller, Parts, Permit, Refusal, Target};
+use crate::authorize::{Authorizer, Caller, Parts, Permit, Refusal, Target, User};
 use crate::metrics::{Metrics, NO_ROUTE};
 use crate::rejection::Rejection;
 use crate::time::UnixTime;
@@ -45,7 +48,6 @@ pub use upstream::{Timeouts, Upstream};
 
 use context::Decision;
 use headers::Stripper;
-use inject::CookieScope;
 use respond::REQUEST_ID;
 
 /// All that a [`UserSigProxy`] is made of.
@@ -107,23 +109,18 @@ impl UserSigProxy {
         self.settings.authorizer.authorize(&parts, now)
     }
 
-    fn count_decision(&self, decision: &Result<Permit, Refusal>) {
+    /// Counts a token that was judged, and the UserSig that it got.
+    fn count_user(&self, user: Result<&User, &Rejection>) {
         let metrics = &self.settings.metrics;
-        match decision {
-            Ok(Permit {
-                caller: Caller::User(user),
-                ..
-            }) => {
+        match user {
+            Ok(user) => {
                 metrics.count_verified(user.algorithm);
                 if let Some(login) = &user.login {
                     metrics.count_lookup(login.lookup);
                 }
             }
-            Err(Refusal {
-                rejection: Rejection::Token(error),
-                ..
-            }) => metrics.count_refused_token(*error),
-            Ok(_) | Err(_) => {}
+            Err(Rejection::Token(error)) => metrics.count_refused_token(*error),
+            Err(_) => {}
         }
     }
 
@@ -191,10 +188,17 @@ impl ProxyHttp for UserSigProxy {
         ctx.start();
         self.bound_waiting(session);
         let decision = self.judge(session, ctx.now);
-        self.count_decision(&decision);
         ctx.decision = match decision {
-            Ok(permit) => Decision::Permitted(permit),
-            Err(refusal) => Decision::Rejected(refusal),
+            Ok(permit) => {
+                if let Caller::User(user) = &permit.caller {
+                    self.count_user(Ok(user));
+                }
+                Decision::Permitted(permit)
+            }
+            Err(refusal) => {
+                self.count_user(Err(&refusal.rejection));
+                Decision::Rejected(refusal)
+            }
         };
         self.answer(session, ctx).await
     }
@@ -220,6 +224,7 @@ impl ProxyHttp for UserSigProxy {
         request::make_origin_form(request)?;
         request::set_forwarding(session, request)?;
         request.insert_header(REQUEST_ID, ctx.request_id.to_string())?;
+        self.prepare_request(request, ctx)?;
         match ctx.injection() {
             Some(injection) => inject::into_request(request, &self.settings.names, injection),
             None => Ok(()),
@@ -256,18 +261,21 @@ impl ProxyHttp for UserSigProxy {
         response: &mut ResponseHeader,
         ctx: &mut RequestContext,
     ) -> Result<()> {
-        if response.status.is_informational() {
-            return Ok(());
+        match response.status.is_informational() {
+            true => Ok(()),
+            false => self.filter_answer(session, response, ctx),
         }
-        let Some(injection) = ctx.injection() else {
-            return Ok(());
-        };
-        let cookie = CookieScope {
-            request_headers: &session.req_header().headers,
-            secure: !request::is_plain_loopback(session),
-            now: ctx.now,
-        };
-        inject::into_response(response, &self.settings.names, injection, &cookie)
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        ctx: &mut RequestContext,
+    ) -> Result<Option<Duration>> {
+        self.filter_body(body, end_of_stream, ctx)?;
+        Ok(None)
     }
 
     async fn fail_to_proxy(

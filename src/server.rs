@@ -178,6 +178,7 @@ fn limits(runtime: &Runtime) -> Limits {
         max_uri_bytes: runtime.max_uri_bytes,
         max_header_bytes: runtime.max_header_bytes,
         max_body_bytes: runtime.max_body,
+        max_login_body_bytes: runtime.max_login_body,
     }
 }
 

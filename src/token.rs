@@ -6,6 +6,7 @@
 
 pub mod extract;
 pub mod keys;
+pub mod response;
 pub mod verify;
 
 use std::fmt;

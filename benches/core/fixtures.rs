@@ -142,6 +142,7 @@ pub(crate) fn route(pattern: &str, access: Access) -> Route {
             request_headers: access == Access::Session,
             ..Inject::default()
         },
+        answer: None,
         upstream: 0,
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use http::{Method, header};
 
-use super::{Inject, Parts, Preflight, Settings, Target};
+use super::{AnswerRule, Inject, Parts, Preflight, Settings, Target};
 use crate::policy::{Access, CanonicalPath, HostName, Matched};
 use crate::rejection::Rejection;
 
@@ -16,6 +16,7 @@ pub(super) struct Passage {
     pub(super) route: Arc<str>,
     pub(super) access: Access,
     pub(super) target: Target,
+    pub(super) answer: Option<Arc<AnswerRule>>,
 }
 
 impl Passage {
@@ -59,6 +60,7 @@ impl Passage {
             route: Arc::from(ENDPOINT_ROUTE),
             access,
             target,
+            answer: None,
         })
     }
 
@@ -79,6 +81,7 @@ impl Passage {
                 upstream: route.upstream,
                 inject: route.inject,
             },
+            answer: route.answer.clone(),
         })
     }
 
@@ -111,7 +114,22 @@ impl Passage {
         Self {
             access,
             target,
+            answer: None,
             ..self
+        }
+    }
+
+    /// Whether the caller of such a request needs a UserSig. One that the answer's own session is for does not count.
+    pub(super) fn hands_out_login(&self) -> bool {
+        let Target::Upstream { inject, .. } = self.target else {
+            return self.target == Target::UserSigEndpoint;
+        };
+        match self.answer.as_deref() {
+            Some(AnswerRule {
+                session: Some(_), ..
+            }) => inject.request_headers,
+            Some(AnswerRule { json: Some(_), .. }) => true,
+            Some(AnswerRule { json: None, .. }) | None => !inject.is_none(),
         }
     }
 }

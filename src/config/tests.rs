@@ -96,6 +96,7 @@ fn a_short_file_gets_the_documented_defaults() {
         Runtime {
             threads: None,
             max_body: 1 << 30,
+            max_login_body: 1 << 20,
             max_header_bytes: 64 << 10,
             max_uri_bytes: 16 << 10,
             downstream_keepalive: seconds(60),

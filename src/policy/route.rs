@@ -5,7 +5,11 @@
 
 use std::sync::Arc;
 
+use http::StatusCode;
+
 use super::{HostName, Methods, Pattern};
+use crate::json::JsonPointer;
+use crate::token::response::ResponseSource;
 
 /// Who may pass, from the least strict to the strictest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,6 +54,34 @@ impl Inject {
     }
 }
 
+/// What the proxy reads from the app's answer, and writes into its body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnswerRule {
+    /// Where the answer carries a new session token; without it, the caller's own session counts.
+    pub session: Option<SessionFromResponse>,
+    /// Where the login is written into a JSON body.
+    pub json: Option<JsonPointer>,
+}
+
+/// An answer with which the app begins a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionFromResponse {
+    /// The place of the new session token.
+    pub source: ResponseSource,
+    /// The statuses that mean a login; when empty, every 2xx does.
+    pub statuses: Vec<StatusCode>,
+}
+
+impl SessionFromResponse {
+    /// Whether an answer with this status may begin a session.
+    pub fn covers(&self, status: StatusCode) -> bool {
+        match self.statuses.as_slice() {
+            [] => status.is_success(),
+            listed => listed.contains(&status),
+        }
+    }
+}
+
 /// One entry of the route table.
 #[derive(Clone, Debug)]
 pub struct Route {
@@ -65,6 +97,8 @@ pub struct Route {
     pub access: Access,
     /// What is injected.
     pub inject: Inject,
+    /// What happens to the app's answer, if anything.
+    pub answer: Option<Arc<AnswerRule>>,
     /// The index of the upstream that the request goes to.
     pub upstream: usize,
 }

@@ -199,6 +199,7 @@ impl Fallback {
             methods: Methods::Any,
             access: self.access,
             inject: Inject::default(),
+            answer: None,
             upstream: self.upstream,
         }
     }

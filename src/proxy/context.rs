@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use super::answer::HeldBody;
 use crate::authorize::{Caller, Inject, Login, Permit, Refusal, Target, User};
 use crate::rejection::Rejection;
 use crate::time::UnixTime;
@@ -16,6 +17,9 @@ pub struct RequestContext {
     pub(super) decision: Decision,
     pub(super) upstream: Option<Arc<str>>,
     pub(super) body_bytes: u64,
+    pub(super) held_body: Option<HeldBody>,
+    /// The user whose session the app's answer began.
+    pub(super) logged_in: Option<User>,
 }
 
 /// How far the decision about a request has come.
@@ -34,6 +38,8 @@ impl RequestContext {
             decision: Decision::Pending,
             upstream: None,
             body_bytes: 0,
+            held_body: None,
+            logged_in: None,
         }
     }
 

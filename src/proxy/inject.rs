@@ -25,19 +25,23 @@ pub(super) fn into_request(
         }
     }
     if inject.response_headers || inject.response_cookie {
-        // An answer that carries a UserSig is made anew each time, so no part or confirmation of an old one will do.
-        for name in [
-            &IF_MATCH,
-            &IF_NONE_MATCH,
-            &IF_MODIFIED_SINCE,
-            &IF_UNMODIFIED_SINCE,
-            &IF_RANGE,
-            &RANGE,
-        ] {
-            request.remove_header(name);
-        }
+        refuse_parts(request);
     }
     Ok(())
+}
+
+/// An answer that carries a UserSig is made anew each time, so no part or confirmation of an old one will do.
+pub(super) fn refuse_parts(request: &mut RequestHeader) {
+    for name in [
+        &IF_MATCH,
+        &IF_NONE_MATCH,
+        &IF_MODIFIED_SINCE,
+        &IF_UNMODIFIED_SINCE,
+        &IF_RANGE,
+        &RANGE,
+    ] {
+        request.remove_header(name);
+    }
 }
 
 /// Injects into the app's answer, if that is one in which the app served the user.
@@ -103,7 +107,7 @@ impl CookieScope<'_> {
 /// The body of our endpoint: the five members in which a login is handed out as JSON.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct LoginBody<'a> {
+pub(super) struct LoginJson<'a> {
     sdk_app_id: u32,
     user_id: &'a str,
     user_sig: &'a str,
@@ -112,7 +116,7 @@ pub(super) struct LoginBody<'a> {
     refresh_after: u64,
 }
 
-impl<'a> LoginBody<'a> {
+impl<'a> LoginJson<'a> {
     pub(super) fn new(user: &'a User, login: &'a Login) -> Self {
         Self {
             sdk_app_id: login.sdk_app_id.get(),
@@ -142,7 +146,8 @@ fn identity_headers<'n>(
     ])
 }
 
-fn keep_out_of_caches(response: &mut ResponseHeader) -> Result<()> {
+/// What a UserSig is in must not be kept or confirmed by a cache.
+pub(super) fn keep_out_of_caches(response: &mut ResponseHeader) -> Result<()> {
     for name in [&ETAG, &LAST_MODIFIED, &EXPIRES, &AGE, &PRAGMA] {
         response.remove_header(name);
     }

@@ -17,6 +17,8 @@ pub struct Limits {
     pub max_header_bytes: usize,
     /// The request body, declared or counted as it streams.
     pub max_body_bytes: u64,
+    /// An answer's body that is held back to write a login into it.
+    pub max_login_body_bytes: usize,
 }
 
 /// Checks the header of a request as it came.

@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use super::context::RequestId;
 use super::cors::AllowedOrigins;
-use super::inject::LoginBody;
+use super::inject::LoginJson;
 use crate::authorize::{Login, User};
 use crate::rejection::Rejection;
 
@@ -50,7 +50,7 @@ pub(super) async fn with_login(
 ) -> Result<()> {
     let mut header = ResponseHeader::build(StatusCode::OK, Some(10))?;
     header.insert_header(CONTENT_TYPE, "application/json")?;
-    let body = to_json(&LoginBody::new(user, login))?;
+    let body = to_json(&LoginJson::new(user, login))?;
     send(session, origins, header, body).await
 }
 

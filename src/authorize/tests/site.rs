@@ -191,6 +191,7 @@ pub(super) fn route(pattern: &str, methods: &[&str], access: Access, inject: Inj
         methods,
         access,
         inject,
+        answer: None,
         upstream: 0,
     }
 }

@@ -57,6 +57,7 @@ pub(super) fn runtime(root: &Table<'_>) -> Runtime {
     Runtime {
         threads: usize::try_from(threads).ok().and_then(NonZeroUsize::new),
         max_body: table.size_or("max_body", GIB, 0..=1024 * GIB),
+        max_login_body: bytes("max_login_body", 1024 * KIB, 64 * 1024 * KIB),
         max_header_bytes: bytes("max_header_bytes", 64 * KIB, MAX_HEADER_BYTES),
         max_uri_bytes: bytes("max_uri_bytes", 16 * KIB, MAX_URI_BYTES),
         downstream_keepalive: time("downstream_keepalive", 60, 1),
@@ -120,6 +121,7 @@ const LOOPBACK: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCA
 const RUNTIME_KEYS: &[&str] = &[
     "threads",
     "max_body",
+    "max_login_body",
     "max_header_bytes",
     "max_uri_bytes",
     "downstream_keepalive",

@@ -1,11 +1,13 @@
 //! The routes, their defaults, and the path of our own endpoint.
 
+mod answer;
+
 use crate::authorize::Preflight;
 use crate::config::Upstream;
 use crate::config::raw::{Table, Value, closest};
 use crate::policy::{
-    Access, CanonicalPath, Fallback, HostName, Inject, Matching, Methods, Pattern, Route,
-    RouteTable, Tolerance,
+    Access, CanonicalPath, Fallback, HostName, Matching, Methods, Pattern, Route, RouteTable,
+    Tolerance,
 };
 
 /// What `[routes]` and `[[route]]` say.
@@ -114,7 +116,7 @@ fn route(
     upstreams: &[Option<Upstream>],
     endpoint: Option<&Endpoint>,
 ) -> Option<Route> {
-    let table = entry.table(&["match", "access", "inject", "upstream"])?;
+    let table = entry.table(ROUTE_KEYS)?;
     let matched = table
         .require("match", "match = { path = \"/api/{*rest}\" }")
         .and_then(|value| Match::read(&value, endpoint));
@@ -124,7 +126,11 @@ fn route(
             "\"session\", \"optional\", \"public\" or \"deny\"",
         )
         .and_then(|value| value.choice(ACCESSES));
-    let inject = inject(&table, access);
+    let session = match table.get("session_from_response") {
+        Some(value) => Some(answer::session(&value)?),
+        None => None,
+    };
+    let (inject, json) = answer::inject(&table, access, session.as_ref());
     let upstream = match table.get("upstream") {
         Some(value) => upstream_index(&value, upstreams),
         None => Some(0),
@@ -137,6 +143,7 @@ fn route(
         methods: matched.methods,
         access: access?,
         inject,
+        answer: answer::rule(session, json),
         upstream: upstream?,
     })
 }
@@ -204,31 +211,6 @@ fn methods(value: &Value<'_>) -> Option<Methods> {
     Methods::parse(&names.into_iter().collect::<Option<Vec<_>>>()?).ok()
 }
 
-fn inject(table: &Table<'_>, access: Option<Access>) -> Inject {
-    let Some(value) = table.get("inject") else {
-        return Inject::default();
-    };
-    let keys = &["request_headers", "response_headers", "response_cookie"];
-    let Some(places) = value.table(keys) else {
-        return Inject::default();
-    };
-    let [request_headers, response_headers, response_cookie] =
-        keys.map(|key| places.boolean_or(key, false));
-    let inject = Inject {
-        request_headers,
-        response_headers,
-        response_cookie,
-    };
-    let is_for_nobody = matches!(access, Some(Access::Public | Access::Deny));
-    if is_for_nobody && !inject.is_none() {
-        value.error(
-            "nobody is known on a public route, and nothing passes a denied one",
-            "access = \"session\" or \"optional\"",
-        );
-    }
-    inject
-}
-
 fn upstream_index(value: &Value<'_>, upstreams: &[Option<Upstream>]) -> Option<usize> {
     let name = value.text()?;
     let is_named = |upstream: &Option<Upstream>| {
@@ -280,7 +262,8 @@ fn warn_of_gaps(
             "\"session\" or \"deny\", and public routes by name",
         );
     }
-    let is_handed_out = endpoint.is_some() || listed().any(|route| !route.inject.is_none());
+    let is_handed_out = endpoint.is_some()
+        || listed().any(|route| !route.inject.is_none() || route.answer.is_some());
     if !is_handed_out && routes.iter().all(Option::is_some) {
         settings.report().warn(
             settings.place(),
@@ -297,6 +280,13 @@ enum Spelling {
     DoubleSlash,
 }
 
+const ROUTE_KEYS: &[&str] = &[
+    "match",
+    "access",
+    "session_from_response",
+    "inject",
+    "upstream",
+];
 const DEFAULT_ENDPOINT: &str = "/_chat/usersig";
 const SETTINGS_KEYS: &[&str] = &[
     "default_access",

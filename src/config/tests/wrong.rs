@@ -1093,7 +1093,7 @@ inject"#,
         to: r#"access = "public"
 inject"#,
         errors: &[
-            r#"19:10: route[1].inject: nobody is known on a public route, and nothing passes a denied one (access = "session" or "optional")"#,
+            r#"19:10: route[1].inject: nobody is known on a public route, and nothing passes a denied one (access = "session" or "optional", or session_from_response for a login)"#,
         ],
     },
     Row {

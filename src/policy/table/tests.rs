@@ -11,6 +11,7 @@ fn route(pattern: &str, methods: &[&str], access: Access) -> Route {
         methods: methods_of(methods),
         access,
         inject: Inject::default(),
+        answer: None,
         upstream: 0,
     }
 }

@@ -1,0 +1,257 @@
+//! The app's answer: whose login goes into it, and how.
+//!
+//! Without a rule the caller's login goes into headers. A rule may say that the answer itself begins a session, and that
+//! the login is written into its JSON body; the body is then held back until its end. Whatever does not fit leaves the
+//! app's own bytes as they are.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Version;
+use http::header::{ACCEPT_ENCODING, HeaderValue, TRANSFER_ENCODING};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::proxy::Session;
+use pingora::{Error, ErrorType, Result};
+
+use super::context::RequestContext;
+use super::inject::{self, CookieScope, LoginJson};
+use super::login_body::{Action, LoginBody, STALE, Untouched};
+use super::{UserSigProxy, request};
+use crate::authorize::{AnswerRule, Target, User};
+use crate::json::insert::{InsertError, insert};
+use crate::json::parse_object;
+use crate::metrics::AnswerOutcome;
+use crate::rejection::Rejection;
+use crate::time::UnixTime;
+use crate::token::BearerToken;
+use crate::token::extract::ExtractError;
+
+/// A body that is held back for a login.
+pub(super) struct HeldBody {
+    body: LoginBody,
+    rule: Arc<AnswerRule>,
+    /// The login that the header already told; without it, the token is in the body.
+    user: Option<User>,
+}
+
+impl UserSigProxy {
+    /// Asks the app for an answer that can be read and written.
+    pub(super) fn prepare_request(
+        &self,
+        request: &mut RequestHeader,
+        ctx: &RequestContext,
+    ) -> Result<()> {
+        let Some(rule) = ctx.permit().and_then(|permit| permit.answer.as_deref()) else {
+            return Ok(());
+        };
+        inject::refuse_parts(request);
+        match rule.json {
+            Some(_) => request.insert_header(ACCEPT_ENCODING, "identity"),
+            None => Ok(()),
+        }
+    }
+
+    /// Injects into the header of the app's answer, and starts holding its body where the login goes into that.
+    pub(super) fn filter_answer(
+        &self,
+        session: &Session,
+        response: &mut ResponseHeader,
+        ctx: &mut RequestContext,
+    ) -> Result<()> {
+        let Some(permit) = ctx.permit() else {
+            return Ok(());
+        };
+        let Target::Upstream { inject, .. } = permit.target else {
+            return Ok(());
+        };
+        let rule = permit.answer.clone();
+        let user = match &rule {
+            Some(rule) => self.find_user(rule, response, ctx),
+            None => ctx.user().cloned(),
+        };
+        if let Some((user, login)) = user.as_ref().and_then(with_login) {
+            let cookie = CookieScope {
+                request_headers: &session.req_header().headers,
+                secure: !request::is_plain_loopback(session),
+                now: ctx.now,
+            };
+            let names = &self.settings.names;
+            inject::into_response(response, names, (inject, user, login), &cookie)?;
+        }
+        if let Some(rule) = rule.filter(|rule| rule.json.is_some()) {
+            self.hold_body(session, response, ctx, rule, user.clone())?;
+        }
+        ctx.logged_in = user.filter(|_| ctx.user().is_none());
+        Ok(())
+    }
+
+    /// Takes a chunk of the body that is held back; gives what is sent instead.
+    pub(super) fn filter_body(
+        &self,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        ctx: &mut RequestContext,
+    ) -> Result<()> {
+        let Some(mut held) = ctx.held_body.take() else {
+            return Ok(());
+        };
+        let chunk = body.take().unwrap_or_default();
+        let sent = match held.body.feed(&chunk, end_of_stream) {
+            Ok(Action::Hold) => Vec::new(),
+            Ok(Action::Pass(bytes)) => bytes,
+            Ok(Action::GiveUp(bytes)) => {
+                self.count_answer(AnswerOutcome::TooLong);
+                bytes
+            }
+            Ok(Action::Whole(bytes)) => self.write_login(&held, bytes, ctx),
+            Err(_) => {
+                self.count_answer(AnswerOutcome::Coding);
+                let text = "the app's answer cannot be decoded";
+                return Err(Error::explain(ErrorType::InternalError, text).into_up());
+            }
+        };
+        *body = (!sent.is_empty()).then(|| Bytes::from(sent));
+        ctx.held_body = Some(held);
+        Ok(())
+    }
+
+    /// Whose answer this is, as far as its header tells.
+    fn find_user(
+        &self,
+        rule: &AnswerRule,
+        response: &ResponseHeader,
+        ctx: &RequestContext,
+    ) -> Option<User> {
+        let Some(new_session) = &rule.session else {
+            return ctx.user().filter(|_| response.status.is_success()).cloned();
+        };
+        if !new_session.covers(response.status) {
+            self.count_answer(AnswerOutcome::NoSession);
+            return None;
+        }
+        if new_session.source.is_in_body() {
+            return None;
+        }
+        let found = new_session.source.from_headers(&response.headers, ctx.now);
+        self.log_in(found, ctx.now)
+    }
+
+    fn hold_body(
+        &self,
+        session: &Session,
+        response: &mut ResponseHeader,
+        ctx: &mut RequestContext,
+        rule: Arc<AnswerRule>,
+        user: Option<User>,
+    ) -> Result<()> {
+        let tells_later = rule.session.as_ref().is_some_and(|new_session| {
+            new_session.source.is_in_body() && new_session.covers(response.status)
+        });
+        if user.is_none() && !tells_later {
+            return Ok(());
+        }
+        let request = session.req_header();
+        let limit = self.settings.limits.max_login_body_bytes;
+        let body =
+            match LoginBody::for_answer(&request.method, response.status, &response.headers, limit)
+            {
+                Ok(body) => body,
+                Err(reason) => {
+                    self.count_answer(reason.into());
+                    return Ok(());
+                }
+            };
+        for name in &STALE {
+            response.remove_header(name);
+        }
+        inject::keep_out_of_caches(response)?;
+        // HTTP/1.0 ends the body by closing, HTTP/2 frames it.
+        if request.version == Version::HTTP_11 {
+            response.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?;
+        }
+        ctx.held_body = Some(HeldBody { body, rule, user });
+        Ok(())
+    }
+
+    /// The whole body with the login in it, or as it was.
+    fn write_login(&self, held: &HeldBody, body: Vec<u8>, ctx: &mut RequestContext) -> Vec<u8> {
+        let user = match &held.user {
+            Some(user) => Some(user.clone()),
+            None => self.find_user_in_body(&held.rule, &body, ctx.now),
+        };
+        let Some((user, login)) = user.as_ref().and_then(with_login) else {
+            return body;
+        };
+        let member = serde_json::to_string(&LoginJson::new(user, login)).unwrap_or_default();
+        let written = match &held.rule.json {
+            Some(pointer) => insert(&body, pointer, &member),
+            None => Err(InsertError::NoParent),
+        };
+        if ctx.user().is_none() {
+            ctx.logged_in = Some(user.clone());
+        }
+        match written {
+            Ok(written) => {
+                self.count_answer(AnswerOutcome::Injected);
+                written
+            }
+            Err(_) => {
+                self.count_answer(AnswerOutcome::NoRoom);
+                body
+            }
+        }
+    }
+
+    fn find_user_in_body(&self, rule: &AnswerRule, body: &[u8], now: UnixTime) -> Option<User> {
+        let source = &rule.session.as_ref()?.source;
+        match parse_object(body) {
+            Ok(object) => self.log_in(source.from_body(&object), now),
+            Err(_) => {
+                self.count_answer(AnswerOutcome::NoRoom);
+                None
+            }
+        }
+    }
+
+    /// Judges the token of an answer like that of a request; a refusal changes nothing about the answer.
+    fn log_in(
+        &self,
+        found: Result<Option<BearerToken>, ExtractError>,
+        now: UnixTime,
+    ) -> Option<User> {
+        let Some(token) = found.transpose() else {
+            self.count_answer(AnswerOutcome::NoSession);
+            return None;
+        };
+        let user = token
+            .map_err(|error| match error {
+                ExtractError::Conflict => Rejection::TokenConflict,
+                ExtractError::Invalid(error) => Rejection::Token(error),
+            })
+            .and_then(|token| self.settings.authorizer.log_in(&token, now));
+        self.count_user(user.as_ref());
+        if user.is_err() {
+            self.count_answer(AnswerOutcome::SessionRefused);
+        }
+        user.ok()
+    }
+
+    fn count_answer(&self, outcome: AnswerOutcome) {
+        self.settings.metrics.count_answer(outcome);
+    }
+}
+
+fn with_login(user: &User) -> Option<(&User, &crate::authorize::Login)> {
+    Some((user, user.login.as_ref()?))
+}
+
+impl From<Untouched> for AnswerOutcome {
+    fn from(reason: Untouched) -> Self {
+        match reason {
+            Untouched::NoBody | Untouched::Partial => Self::NoBody,
+            Untouched::NotJson => Self::NotJson,
+            Untouched::Coding => Self::Coding,
+            Untouched::TooLong => Self::TooLong,
+        }
+    }
+}
