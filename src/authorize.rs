@@ -14,12 +14,15 @@
 //! Pure: no I/O, no clock. Each stage takes what the one before it made, so none can be skipped; a public route ends
 //! after stage 2 because of its kind, never because a token is missing.
 
+mod caller;
+mod keys;
 mod passage;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use http::{HeaderMap, Method};
 use serde_json::Value;
 
@@ -27,15 +30,15 @@ pub use self::passage::ENDPOINT_ROUTE;
 use self::passage::Passage;
 use crate::identity::{IdentityMap, UserId};
 use crate::json::JsonPointer;
-use crate::policy::{Access, CanonicalPath, RouteTable, Tolerance};
 pub use crate::policy::{AnswerRule, Inject, SessionFromResponse};
+use crate::policy::{CanonicalPath, RouteTable, Tolerance};
 use crate::rejection::Rejection;
+use crate::state::{Session, State};
 use crate::time::UnixTime;
-use crate::token::TokenError;
-use crate::token::extract::{ExtractError, TokenSources};
+use crate::token::BearerToken;
+use crate::token::extract::TokenSources;
 use crate::token::keys::Algorithm;
 use crate::token::verify::{SessionClaims, Verifier};
-use crate::token::{BearerToken, extract::Extracted};
 use crate::usersig::cache::{Lookup, UserSigCache};
 use crate::usersig::{IssuedUserSig, Issuer, SdkAppId};
 
@@ -67,6 +70,23 @@ pub struct Permit {
     pub caller: Caller,
     /// What happens to the app's answer, if anything.
     pub answer: Option<Arc<AnswerRule>>,
+    /// The caller's session, where the app's answer may end it.
+    pub ending: Option<Arc<EndingSession>>,
+}
+
+/// A session that the app may end with its answer.
+#[derive(Debug)]
+pub struct EndingSession {
+    token: BearerToken,
+    claims: SessionClaims,
+    user_id: UserId,
+}
+
+impl EndingSession {
+    /// The session as the state knows it.
+    pub fn session(&self) -> Session<'_> {
+        Session::new(&self.token, &self.claims, &self.user_id)
+    }
 }
 
 /// Where a permitted request goes.
@@ -81,6 +101,8 @@ pub enum Target {
     },
     /// To our own endpoint, which answers with the caller's UserSig.
     UserSigEndpoint,
+    /// To our own endpoint, which has issued a new UserSig in place of the caller's old ones.
+    UserSigRenewal,
     /// A CORS preflight for our own endpoint.
     UserSigPreflight,
 }
@@ -168,7 +190,7 @@ pub struct Settings {
     pub endpoint: Option<CanonicalPath>,
     /// Where session tokens are found.
     pub sources: TokenSources,
-    /// How they are verified.
+    /// How they are verified, with the keys that are known at the start.
     pub verifier: Verifier,
     /// Rules for each issuer, in the order of the verifier's issuers.
     pub claim_rules: Vec<ClaimRules>,
@@ -183,13 +205,17 @@ pub struct Settings {
 /// Judges the requests of one site.
 pub struct Authorizer {
     settings: Settings,
+    verifier: ArcSwap<Verifier>,
+    state: Arc<State>,
     cache: UserSigCache,
 }
 
 impl Authorizer {
-    /// An authorizer with an empty cache.
-    pub fn new(settings: Settings) -> Self {
+    /// An authorizer with an empty cache. What was logged out and renewed stands in `state`.
+    pub fn new(settings: Settings, state: Arc<State>) -> Self {
         Self {
+            verifier: ArcSwap::from_pointee(settings.verifier.clone()),
+            state,
             cache: UserSigCache::new(settings.cache_capacity, settings.min_remaining),
             settings,
         }
@@ -201,11 +227,12 @@ impl Authorizer {
             .map_err(Rejection::PathAmbiguous)?;
         let passage = Passage::find(&self.settings, parts, &path)?;
         match self.find_caller(parts, &passage, now) {
-            Ok(caller) => Ok(Permit {
+            Ok((caller, ending)) => Ok(Permit {
                 route: passage.route,
                 target: passage.target,
                 caller,
                 answer: passage.answer,
+                ending,
             }),
             Err(rejection) => Err(Refusal {
                 route: Some(passage.route),
@@ -217,100 +244,6 @@ impl Authorizer {
     /// The users that are in the cache now.
     pub fn cached_users(&self) -> usize {
         self.cache.len()
-    }
-
-    fn find_caller(
-        &self,
-        parts: &Parts<'_>,
-        passage: &Passage,
-        now: UnixTime,
-    ) -> Result<Caller, Rejection> {
-        let token = match passage.access {
-            Access::Deny => return Err(Rejection::RouteNotFound),
-            Access::Public => None,
-            Access::Optional => self.extract(parts)?,
-            Access::Session => Some(self.extract(parts)?.ok_or(Rejection::TokenMissing)?),
-        };
-        match token {
-            Some(token) => self
-                .identify(&token, passage.hands_out_login(), now)
-                .map(Caller::User),
-            None => Ok(Caller::Anonymous),
-        }
-    }
-
-    fn extract(&self, parts: &Parts<'_>) -> Result<Option<BearerToken>, Rejection> {
-        let extracted = self
-            .settings
-            .sources
-            .extract(parts.headers, parts.query, parts.websocket);
-        match extracted {
-            Ok(found) => Ok(found.map(|Extracted { token, .. }| token)),
-            Err(ExtractError::Conflict) => Err(Rejection::TokenConflict),
-            Err(ExtractError::Invalid(error)) => Err(Rejection::Token(error)),
-        }
-    }
-
-    /// Stages 4 to 7 for the token of a session that the app's answer begins.
-    pub fn log_in(&self, token: &BearerToken, now: UnixTime) -> Result<User, Rejection> {
-        self.identify(token, true, now)
-    }
-
-    fn identify(
-        &self,
-        token: &BearerToken,
-        hands_out_login: bool,
-        now: UnixTime,
-    ) -> Result<User, Rejection> {
-        let session = self.verify(token, now)?;
-        let rules = self.rules_for(&session)?;
-        admit(&session, rules)?;
-        let user_id = rules
-            .identity
-            .map(session.claims())
-            .map_err(Rejection::UserNotMapped)?;
-        let login = match hands_out_login {
-            true => Some(self.login(&user_id, now)?),
-            false => None,
-        };
-        Ok(User {
-            user_id,
-            algorithm: session.algorithm(),
-            login,
-        })
-    }
-
-    fn verify(&self, token: &BearerToken, now: UnixTime) -> Result<SessionClaims, Rejection> {
-        let verified = self.settings.verifier.verify(token, now);
-        verified.map_err(|error: TokenError| Rejection::Token(error))
-    }
-
-    fn rules_for(&self, session: &SessionClaims) -> Result<&ClaimRules, Rejection> {
-        let rules = self.settings.claim_rules.get(session.issuer());
-        rules.ok_or(Rejection::Internal)
-    }
-
-    fn login(&self, user_id: &UserId, now: UnixTime) -> Result<Login, Rejection> {
-        let issuer = &self.settings.issuer;
-        let (issued, lookup) = self
-            .cache
-            .get_or_issue(user_id, issuer, now)
-            .map_err(|_| Rejection::Internal)?;
-        Ok(Login {
-            sdk_app_id: issuer.sdk_app_id(),
-            refresh_after: self.cache.refresh_after(&issued),
-            issued,
-            lookup,
-        })
-    }
-}
-
-fn admit(session: &SessionClaims, rules: &ClaimRules) -> Result<(), Rejection> {
-    let matches =
-        |(claim, value): &(JsonPointer, Value)| claim.find(session.claims()) == Some(value);
-    match rules.require.iter().all(matches) {
-        true => Ok(()),
-        false => Err(Rejection::AccessDenied),
     }
 }
 

@@ -14,7 +14,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +24,9 @@ pub use self::error::{Diagnostic, Diagnostics, LoadError};
 use self::error::{Place, Report};
 use crate::authorize;
 use crate::identity::ReservedNames;
+use crate::rest_api::sign::Endpoint;
+use crate::token::keys::Algorithm;
+use crate::token::keys::location::Location;
 use crate::usersig::{SdkAppId, SecretKey};
 
 /// Everything that one configuration file says, ready to use.
@@ -47,8 +50,12 @@ pub struct Config {
     pub chat: Chat,
     /// The names under which UserID and UserSig are injected.
     pub inject: InjectNames,
+    /// The file in which logouts and renewals survive a restart, if there is one.
+    pub store: Option<PathBuf>,
     /// The path of our own endpoint as it was written, if it is on.
     pub usersig_endpoint: Option<String>,
+    /// The key sets that issuers publish; their issuers have no keys yet.
+    pub key_sets: Vec<KeySetSource>,
     /// What the authorizer is made of.
     pub site: authorize::Settings,
     /// What works and should be looked at.
@@ -153,8 +160,31 @@ pub struct Chat {
     pub secret_key: SecretKey,
     /// The account that is an administrator of the application.
     pub admin: String,
+    /// Where its REST API is, if that was said.
+    pub endpoint: Option<Endpoint>,
     /// Every name that no user may be given; `admin` is one of them.
     pub reserved: Arc<ReservedNames>,
+}
+
+/// Where an issuer publishes its keys, and how they are kept fresh.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeySetSource {
+    /// The issuer's index.
+    pub issuer: usize,
+    /// The issuer's name in configuration, logs and metrics.
+    pub name: String,
+    /// Where its keys are.
+    pub location: Location,
+    /// The algorithms that its tokens may use; none is HMAC.
+    pub algorithms: Vec<Algorithm>,
+    /// Whether its keys may come from an address inside a network.
+    pub allow_private: bool,
+    /// The longest time between two fetches while they succeed.
+    pub refresh: Duration,
+    /// How long the last good set is used while no fetch succeeds; at least `refresh`.
+    pub max_age: Duration,
+    /// Certificates in PEM that its server may be signed by, beside those that the system trusts.
+    pub ca: Option<Vec<u8>>,
 }
 
 /// The names under which UserID and UserSig are injected; all of them differ.

@@ -36,10 +36,11 @@
 //!
 //! | layer | modules | may use |
 //! |---|---|---|
-//! | core | `time` `secret` `json` `token` `identity` `usersig` `policy` `rejection` `authorize` | no framework, file, environment, socket or clock: time is an argument |
+//! | core | `time` `secret` `json` `token` `identity` `usersig` `policy` `rest_api` `state` `rejection` `authorize` | no framework, file, environment, socket or clock: time is an argument |
 //! | config | `config` | core, files, environment |
 //! | metrics | `metrics` | core |
 //! | edge | `proxy` | core, `metrics`, Pingora |
+//! | around | `key_source` | core, network |
 //! | around | `telemetry` `sandbox` `demo` | core |
 //! | joint | `server` | all of the above |
 //! | commands | `cli` | all of the above |
@@ -57,7 +58,9 @@ pub mod identity;
 pub mod json;
 pub mod policy;
 pub mod rejection;
+pub mod rest_api;
 pub mod secret;
+pub mod state;
 pub mod time;
 pub mod token;
 pub mod usersig;
@@ -66,6 +69,8 @@ pub mod cli;
 pub mod config;
 pub mod metrics;
 
+pub mod chat_client;
+pub mod key_source;
 pub mod proxy;
 
 pub mod demo;

@@ -2,11 +2,14 @@
 //!
 //! Nothing here holds a user, path, token or address. The edge counts; the ops listener renders.
 
+mod key_sets;
+
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
     TextEncoder,
 };
 
+pub use self::key_sets::KeySetMetrics;
 use crate::rejection::Rejection;
 use crate::token::TokenError;
 use crate::token::keys::Algorithm;
@@ -23,6 +26,8 @@ pub struct Metrics {
     cached_users: IntGauge,
     upstream_failures: IntCounterVec,
     answers: IntCounterVec,
+    kicks: IntCounterVec,
+    key_sets: KeySetMetrics,
 }
 
 /// How a request ended, as a label.
@@ -54,6 +59,25 @@ impl Outcome {
         others
             .into_iter()
             .chain(Rejection::CODES.map(Self::Rejected))
+    }
+}
+
+/// What became of one attempt to kick a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KickOutcome {
+    /// Chat answered with `ErrorCode` 0.
+    Landed,
+    /// Chat refused or could not be reached.
+    Failed,
+}
+
+impl KickOutcome {
+    /// The label's text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Landed => "landed",
+            Self::Failed => "failed",
+        }
     }
 }
 
@@ -111,8 +135,10 @@ impl Metrics {
         routes: impl IntoIterator<Item = &'a str>,
         upstreams: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
         let metrics = Self {
-            registry: Registry::new(),
+            key_sets: KeySetMetrics::new(&registry)?,
+            registry,
             requests: counters(
                 "requests_total",
                 "Requests by route and outcome",
@@ -136,6 +162,11 @@ impl Metrics {
             cached_users: IntGauge::new(
                 name("usersig_cached_users"),
                 "Users whose UserSig is in the cache",
+            )?,
+            kicks: counters(
+                "kicks_total",
+                "Kicks sent to Chat at logout, by result",
+                &["result"],
             )?,
             answers: counters(
                 "login_answers_total",
@@ -188,6 +219,11 @@ impl Metrics {
         self.answers.with_label_values(&[outcome.as_str()]).inc();
     }
 
+    /// Counts an attempt to kick a user.
+    pub fn count_kick(&self, outcome: KickOutcome) {
+        self.kicks.with_label_values(&[outcome.as_str()]).inc();
+    }
+
     /// Counts a request that an upstream failed.
     pub fn count_upstream_failure(&self, upstream: &str, code: &'static str) {
         self.upstream_failures
@@ -199,6 +235,11 @@ impl Metrics {
     pub fn set_cached_users(&self, users: usize) {
         self.cached_users
             .set(i64::try_from(users).unwrap_or(i64::MAX));
+    }
+
+    /// The series of published key sets.
+    pub fn key_sets(&self) -> &KeySetMetrics {
+        &self.key_sets
     }
 
     /// All series in Prometheus' text format 0.0.4.
@@ -219,6 +260,7 @@ impl Metrics {
         self.registry
             .register(Box::new(self.cached_users.clone()))?;
         self.registry.register(Box::new(self.answers.clone()))?;
+        self.registry.register(Box::new(self.kicks.clone()))?;
         self.registry
             .register(Box::new(self.upstream_failures.clone()))
     }
@@ -246,8 +288,13 @@ impl Metrics {
             Lookup::Hit,
             Lookup::Issued { evicted: false },
             Lookup::Renewed,
+            Lookup::Superseded,
+            Lookup::Late,
         ] {
             self.lookups.with_label_values(&[lookup_name(lookup)]);
+        }
+        for outcome in [KickOutcome::Landed, KickOutcome::Failed] {
+            self.kicks.with_label_values(&[outcome.as_str()]);
         }
         for outcome in AnswerOutcome::ALL {
             self.answers.with_label_values(&[outcome.as_str()]);
@@ -285,6 +332,8 @@ fn lookup_name(lookup: Lookup) -> &'static str {
         Lookup::Hit => "hit",
         Lookup::Issued { .. } => "issued",
         Lookup::Renewed => "renewed",
+        Lookup::Superseded => "superseded",
+        Lookup::Late => "late",
     }
 }
 

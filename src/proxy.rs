@@ -17,8 +17,10 @@ mod context;
 mod cors;
 mod headers;
 mod inject;
+mod keys;
 mod limits;
 mod login_body;
+mod logout;
 mod request;
 mod respond;
 mod upstream;
@@ -43,7 +45,9 @@ use crate::time::UnixTime;
 pub use context::RequestContext;
 pub use cors::AllowedOrigins;
 pub use headers::InjectedNames;
+pub use keys::KeyRefresher;
 pub use limits::Limits;
+pub use logout::{Keeper, Kicker, Logouts};
 pub use upstream::{Timeouts, Upstream};
 
 use context::Decision;
@@ -54,6 +58,8 @@ use respond::REQUEST_ID;
 pub struct Settings {
     /// Decides about requests.
     pub authorizer: Arc<Authorizer>,
+    /// Fetches keys that tokens ask for.
+    pub keys: Arc<dyn KeyRefresher>,
     /// The app's servers, in the order that routes count them.
     pub upstreams: Vec<Upstream>,
     /// Names of what is injected.
@@ -66,6 +72,8 @@ pub struct Settings {
     pub keepalive: Duration,
     /// How long a client may take between two reads of a body, and for one write of an answer.
     pub read_timeout: Duration,
+    /// Ends sessions.
+    pub logouts: Arc<Logouts>,
     /// Counters.
     pub metrics: Arc<Metrics>,
 }
@@ -91,22 +99,11 @@ impl UserSigProxy {
         for name in self.stripper.find(&session.req_header().headers) {
             session.req_header_mut().remove_header(&name);
         }
-        let websocket = request::is_websocket(session);
-        if !websocket {
+        if !request::is_websocket(session) {
             // The framework would switch protocols for less than a handshake.
             session.req_header_mut().remove_header(&UPGRADE);
         }
-        let header = session.req_header();
-        let (path, query) = request::target(header)?;
-        let parts = Parts {
-            method: &header.method,
-            host: request::host(header)?,
-            path,
-            query,
-            headers: &header.headers,
-            websocket,
-        };
-        self.settings.authorizer.authorize(&parts, now)
+        self.settings.authorizer.authorize(&parts(session)?, now)
     }
 
     /// Counts a token that was judged, and the UserSig that it got.
@@ -139,7 +136,7 @@ impl UserSigProxy {
                     respond::with_preflight(session, origins).await?;
                     Ok(true)
                 }
-                Target::UserSigEndpoint => {
+                Target::UserSigEndpoint | Target::UserSigRenewal => {
                     let user = ctx.user().ok_or_else(internal)?;
                     let login = user.login.as_ref().ok_or_else(internal)?;
                     respond::with_login(session, origins, user, login).await?;
@@ -152,7 +149,8 @@ impl UserSigProxy {
     fn upstream(&self, ctx: &RequestContext) -> Result<&Upstream> {
         let index = match ctx.permit().map(|permit| permit.target) {
             Some(Target::Upstream { upstream, .. }) => Some(upstream),
-            Some(Target::UserSigEndpoint | Target::UserSigPreflight) | None => None,
+            Some(Target::UserSigEndpoint | Target::UserSigRenewal | Target::UserSigPreflight)
+            | None => None,
         };
         index
             .and_then(|index| self.settings.upstreams.get(index))
@@ -187,7 +185,7 @@ impl ProxyHttp for UserSigProxy {
     ) -> Result<bool> {
         ctx.start();
         self.bound_waiting(session);
-        let decision = self.judge(session, ctx.now);
+        let decision = self.decide_after_kick(session, ctx.now).await;
         ctx.decision = match decision {
             Ok(permit) => {
                 if let Caller::User(user) = &permit.caller {
@@ -263,7 +261,11 @@ impl ProxyHttp for UserSigProxy {
     ) -> Result<()> {
         match response.status.is_informational() {
             true => Ok(()),
-            false => self.filter_answer(session, response, ctx),
+            false => {
+                self.filter_answer(session, response, ctx)?;
+                self.end_session(response.status, ctx).await;
+                Ok(())
+            }
         }
     }
 
@@ -364,6 +366,20 @@ impl UserSigProxy {
         ctx.reject(rejection);
         status
     }
+}
+
+/// What of a request is judged, once it was stripped.
+fn parts(session: &Session) -> Result<Parts<'_>, Rejection> {
+    let header = session.req_header();
+    let (path, query) = request::target(header)?;
+    Ok(Parts {
+        method: &header.method,
+        host: request::host(header)?,
+        path,
+        query,
+        headers: &header.headers,
+        websocket: request::is_websocket(session),
+    })
 }
 
 fn internal() -> Box<Error> {

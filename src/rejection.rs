@@ -3,10 +3,13 @@
 //! The variants are facts found by other modules; this is the only one that knows their HTTP form. A client learns the
 //! code and a fixed sentence. [`Rejection::reason`] is for the log and says more; neither carries any text of the request.
 
+use std::time::Duration;
+
 use http::StatusCode;
 
 use crate::identity::IdentityError;
 use crate::policy::{HostError, PathError};
+use crate::state::Denied;
 use crate::token::TokenError;
 
 /// Why a request does not get what it asked for.
@@ -37,10 +40,22 @@ pub enum Rejection {
     TokenConflict,
     /// The session token is not good; `Expired` has a code of its own.
     Token(TokenError),
+    /// The token was good, and its session has ended.
+    SessionDenied(Denied),
     /// The token is good, but its claims do not make it a session.
     AccessDenied,
     /// The token is good, but its subject has no UserID.
     UserNotMapped(IdentityError),
+    /// The user's last renewal was a moment ago.
+    RenewedTooSoon {
+        /// When to come again.
+        retry_after: Duration,
+    },
+    /// A UserSig that is new enough would be dated too far ahead of the clock.
+    UserSigTooEarly {
+        /// When to come again.
+        retry_after: Duration,
+    },
     /// Nobody answers at the app's address.
     UpstreamUnreachable,
     /// The app did not answer in time.
@@ -61,7 +76,7 @@ struct Public {
 
 impl Rejection {
     /// Every public code, for counters that exist from the start.
-    pub const CODES: [&'static str; 19] = [
+    pub const CODES: [&'static str; 21] = [
         "host_invalid",
         "path_ambiguous",
         "request_invalid",
@@ -77,6 +92,8 @@ impl Rejection {
         "keys_unavailable",
         "access_denied",
         "user_not_mapped",
+        "renewed_too_soon",
+        "usersig_too_early",
         "upstream_unreachable",
         "upstream_timeout",
         "upstream_invalid",
@@ -111,10 +128,13 @@ impl Rejection {
             | Self::TokenMissing
             | Self::TokenConflict
             | Self::AccessDenied
+            | Self::RenewedTooSoon { .. }
+            | Self::UserSigTooEarly { .. }
             | Self::UpstreamUnreachable
             | Self::UpstreamTimeout
             | Self::UpstreamInvalid
             | Self::Internal => None,
+            Self::SessionDenied(denied) => Some(denied.reason()),
             Self::PathAmbiguous(error) => Some(error.reason()),
             Self::Token(error) => Some(error.reason()),
             Self::UserNotMapped(error) => Some(error.reason()),
@@ -132,7 +152,9 @@ impl Rejection {
             Self::Token(TokenError::Expired) => Some(
                 r#"Bearer realm="session", error="invalid_token", error_description="the session token has expired""#,
             ),
-            Self::Token(_) => Some(r#"Bearer realm="session", error="invalid_token""#),
+            Self::Token(_) | Self::SessionDenied(_) => {
+                Some(r#"Bearer realm="session", error="invalid_token""#)
+            }
             Self::AccessDenied | Self::UserNotMapped(_) => {
                 Some(r#"Bearer realm="session", error="insufficient_scope""#)
             }
@@ -144,6 +166,36 @@ impl Rejection {
             | Self::BodyTooLarge
             | Self::RouteNotFound
             | Self::MethodNotAllowed { .. }
+            | Self::RenewedTooSoon { .. }
+            | Self::UserSigTooEarly { .. }
+            | Self::UpstreamUnreachable
+            | Self::UpstreamTimeout
+            | Self::UpstreamInvalid
+            | Self::Internal => None,
+        }
+    }
+
+    /// When to come again, for `Retry-After`: whole seconds, at least one.
+    pub fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::RenewedTooSoon { retry_after } | Self::UserSigTooEarly { retry_after } => {
+                Some(retry_after.as_secs().max(1))
+            }
+            Self::Token(TokenError::KeysUnavailable) => Some(1),
+            Self::HostInvalid(_)
+            | Self::PathAmbiguous(_)
+            | Self::RequestInvalid
+            | Self::UriTooLong
+            | Self::HeaderTooLarge
+            | Self::BodyTooLarge
+            | Self::RouteNotFound
+            | Self::MethodNotAllowed { .. }
+            | Self::TokenMissing
+            | Self::TokenConflict
+            | Self::Token(_)
+            | Self::SessionDenied(_)
+            | Self::AccessDenied
+            | Self::UserNotMapped(_)
             | Self::UpstreamUnreachable
             | Self::UpstreamTimeout
             | Self::UpstreamInvalid
@@ -218,7 +270,7 @@ impl Rejection {
                 "keys_unavailable",
                 "Session tokens cannot be verified at the moment. Try again.",
             ),
-            Self::Token(_) => public(
+            Self::Token(_) | Self::SessionDenied(_) => public(
                 StatusCode::UNAUTHORIZED,
                 "token_invalid",
                 "The session token is not valid.",
@@ -232,6 +284,16 @@ impl Rejection {
                 StatusCode::FORBIDDEN,
                 "user_not_mapped",
                 "The user of this session has no Chat UserID.",
+            ),
+            Self::RenewedTooSoon { .. } => public(
+                StatusCode::TOO_MANY_REQUESTS,
+                "renewed_too_soon",
+                "The UserSig was renewed a moment ago. Use that one.",
+            ),
+            Self::UserSigTooEarly { .. } => public(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "usersig_too_early",
+                "A new UserSig cannot be dated yet. Try again.",
             ),
             Self::UpstreamUnreachable => public(
                 StatusCode::BAD_GATEWAY,
@@ -282,6 +344,12 @@ mod tests {
             Rejection::Token(TokenError::KeysUnavailable),
             Rejection::AccessDenied,
             Rejection::UserNotMapped(UserIdError::Reserved.into()),
+            Rejection::RenewedTooSoon {
+                retry_after: Duration::from_secs(10),
+            },
+            Rejection::UserSigTooEarly {
+                retry_after: Duration::from_secs(1),
+            },
             Rejection::UpstreamUnreachable,
             Rejection::UpstreamTimeout,
             Rejection::UpstreamInvalid,

@@ -8,10 +8,16 @@ mod answer;
 mod credentials;
 mod failure;
 mod login;
+mod rest;
+
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
+use parking_lot::Mutex;
 
+use crate::identity::UserId;
 use crate::time::UnixTime;
 use crate::usersig::{SdkAppId, SecretKey};
 use failure::Failure;
@@ -24,12 +30,28 @@ pub const MAX_BODY_BYTES: usize = 64 * 1024;
 pub struct Sandbox {
     sdk_app_id: SdkAppId,
     key: SecretKey,
+    admin: Option<String>,
+    /// When a user was kicked last. Clones share it.
+    kicked: Arc<Mutex<HashMap<UserId, UnixTime>>>,
 }
 
 impl Sandbox {
     /// A sandbox for the application that owns `key`.
     pub fn new(sdk_app_id: SdkAppId, key: SecretKey) -> Self {
-        Self { sdk_app_id, key }
+        Self {
+            sdk_app_id,
+            key,
+            admin: None,
+            kicked: Arc::default(),
+        }
+    }
+
+    /// The same with an administrator, who may call the REST API.
+    pub fn with_admin(self, name: &str) -> Self {
+        Self {
+            admin: Some(name.to_owned()),
+            ..self
+        }
     }
 
     /// Answers one request. A HEAD request is answered like GET without the body.
@@ -45,6 +67,7 @@ impl Sandbox {
         match (request.uri().path(), request.method()) {
             ("/sandbox/", &Method::GET | &Method::HEAD) => answer::text(ABOUT),
             ("/healthz", &Method::GET | &Method::HEAD) => answer::text("ok\n"),
+            ("/v4/im_open_login_svc/kick", &Method::POST) => answer::chat(self.kick(request, now)),
             ("/sandbox/login", &Method::POST) => answer::chat(self.login(request.body(), now)),
             _ => answer::chat::<()>(Err(Failure::NoSuchResource)),
         }
@@ -53,9 +76,10 @@ impl Sandbox {
 
 const ABOUT: &str = "\
 This is the sandbox of usersig-proxy: a stand-in for the Tencent Cloud Chat backend,
-made for demos and tests. It is not Chat: nothing here reaches Tencent, and nothing is stored.
+made for demos and tests. It is not Chat: nothing here reaches Tencent, and it forgets when it ends.
 
 POST /sandbox/login  {\"UserID\": \"...\", \"UserSig\": \"...\", \"SDKAppID\": 1400000000}
+POST /v4/im_open_login_svc/kick?sdkappid=&identifier=&usersig=&random=&contenttype=json  {\"UserID\": \"...\"}
 GET  /healthz
 
 Answers have HTTP status 200 and Chat's own shape; read ActionStatus and ErrorCode.

@@ -3,11 +3,15 @@
 //! The only module that knows both. Pingora's own configuration is rendered here in memory and never read from a file.
 
 mod app;
+mod keys;
 mod ops;
+mod store;
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -18,12 +22,21 @@ use pingora::server::configuration::ServerConf;
 use pingora::services::background::background_service;
 
 use crate::authorize::Authorizer;
-use crate::config::{Config, Runtime};
+use crate::chat_client::{ChatClient, ChatClientError};
+use crate::config::{Chat, Config, Runtime};
+use crate::key_source::KeySourceError;
 use crate::metrics::Metrics;
 use crate::proxy::{
-    AllowedOrigins, InjectedNames, Limits, Settings, Timeouts, Upstream, UserSigProxy,
+    AllowedOrigins, InjectedNames, Kicker, Limits, Logouts, Settings, Timeouts, Upstream,
+    UserSigProxy,
 };
+use crate::rest_api::sign::{AdminAccount, Signer};
+use crate::state::Limits as StateLimits;
+use crate::state::local::{LocalStore, Opened, StoreError};
+use crate::time::UnixTime;
+use keys::Keys;
 use ops::{Ops, Readiness};
+use store::{Store, Tending};
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +49,15 @@ pub enum StartError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The store's file cannot be used.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// A published key set cannot be set up.
+    #[error("{}", list(.0))]
+    Keys(Vec<KeySourceError>),
+    /// Chat cannot be called.
+    #[error("{0}")]
+    Chat(#[from] ChatClientError),
     /// The metrics could not be set up.
     #[error("cannot create the metrics: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -50,6 +72,8 @@ pub struct Runner {
 impl Runner {
     /// A server without services, with the threads and times that `runtime` says.
     pub fn new(runtime: &Runtime) -> Self {
+        // Before anything speaks TLS. An error means that there is one already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let threads = match runtime.threads {
             Some(threads) => threads.get(),
             None => thread::available_parallelism().map_or(1, usize::from),
@@ -80,22 +104,35 @@ impl Runner {
                 .iter()
                 .map(|upstream| upstream.name.as_str()),
         )?);
-        let authorizer = Arc::new(Authorizer::new(config.site));
+        let store = open_store(config.store.as_deref())?;
+        let kicker = kicker(&config.chat)?;
+        let logouts = Arc::new(Logouts::new(
+            store.state(),
+            Arc::new(store.clone()),
+            kicker,
+            metrics.clone(),
+        ));
+        let authorizer = Arc::new(Authorizer::new(config.site, store.state()));
+        let keys = Keys::new(config.key_sets, authorizer.clone(), metrics.clone())
+            .map_err(StartError::Keys)?;
         let readiness = Readiness::default();
         let ops = Ops {
             authorizer: authorizer.clone(),
             metrics: metrics.clone(),
+            keys: keys.clone(),
             readiness: readiness.clone(),
         };
         let options = server_options(&config.runtime);
         let proxy = UserSigProxy::new(Settings {
             authorizer,
+            keys: Arc::new(keys.clone()),
             upstreams: config.upstreams.iter().map(upstream).collect(),
             names: names(config.inject),
             origins: AllowedOrigins::new(config.cors_origins),
             limits: limits(&config.runtime),
             keepalive: config.runtime.downstream_keepalive,
             read_timeout: config.runtime.downstream_read_timeout,
+            logouts: logouts.clone(),
             metrics,
         });
         let conf = &self.server.configuration;
@@ -110,6 +147,10 @@ impl Runner {
         self.server.add_service(service);
         self.server
             .add_service(background_service("readiness", readiness));
+        self.server.add_service(background_service("keys", keys));
+        let tending = Tending { store, logouts };
+        self.server
+            .add_service(background_service("store", tending));
         self.add_app("ops", config.ops, move |request| ops.answer(request));
         Ok(())
     }
@@ -141,6 +182,42 @@ pub fn check_addresses<'a>(
         })?;
     }
     Ok(())
+}
+
+/// What tells Chat of logouts, where the configuration says how to reach it.
+fn kicker(chat: &Chat) -> Result<Option<Arc<dyn Kicker>>, StartError> {
+    let Some((endpoint, admin)) = chat
+        .endpoint
+        .clone()
+        .zip(AdminAccount::parse(&chat.admin).ok())
+    else {
+        return Ok(None);
+    };
+    let signer = Signer::new(endpoint, chat.sdk_app_id, chat.secret_key.clone(), admin);
+    Ok(Some(Arc::new(ChatClient::new(signer)?)))
+}
+
+fn open_store(path: Option<&Path>) -> Result<Store, StartError> {
+    let Some(path) = path else {
+        return Ok(Store::memory());
+    };
+    let now = UnixTime::from(SystemTime::now());
+    let (store, opened) = LocalStore::open(path, StateLimits::default(), now)?;
+    match opened {
+        Opened::Read { records } => tracing::info!(records, "the store was read"),
+        Opened::New => {
+            tracing::warn!(file = %path.display(), "there was no store; it is new and empty")
+        }
+        Opened::Torn { records, copy } => {
+            tracing::warn!(records, copy = %copy.display(), "the end of the store was half-written");
+        }
+    }
+    Ok(Store::File(Arc::new(store)))
+}
+
+fn list(errors: &[KeySourceError]) -> String {
+    let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    lines.join("\n")
 }
 
 fn server_options(runtime: &Runtime) -> HttpServerOptions {

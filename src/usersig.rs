@@ -119,6 +119,12 @@ pub enum LifetimeError {
 }
 
 impl Lifetime {
+    /// What an administrator's UserSig lives: ten minutes, enough for any call and too short to be worth stealing.
+    pub(crate) const ADMIN: Self = match NonZeroU32::new(600) {
+        Some(seconds) => Self(seconds),
+        None => panic!("not zero"),
+    };
+
     /// Takes whole seconds; a fraction is cut off.
     pub fn new(duration: Duration) -> Result<Self, LifetimeError> {
         let seconds = u32::try_from(duration.as_secs()).map_err(|_| LifetimeError::TooLong)?;

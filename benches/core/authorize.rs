@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use criterion::Criterion;
 use http::{HeaderMap, Method};
@@ -12,6 +13,7 @@ use usersig_proxy::policy::{
     Access, CanonicalPath, Fallback, Matching, Route, RouteTable, Tolerance,
 };
 use usersig_proxy::rejection::Rejection;
+use usersig_proxy::state::{Limits, State};
 use usersig_proxy::token::TokenError;
 use usersig_proxy::token::keys::Algorithm;
 
@@ -85,7 +87,7 @@ fn authorize(
 }
 
 fn authorizer(app: &App) -> Authorizer {
-    Authorizer::new(Settings {
+    let settings = Settings {
         routes: route_table(),
         tolerance: Tolerance::default(),
         preflight: Preflight::Forward,
@@ -99,7 +101,8 @@ fn authorizer(app: &App) -> Authorizer {
         issuer: issuer(),
         min_remaining: DAY,
         cache_capacity: NonZeroUsize::new(10_000).unwrap(),
-    })
+    };
+    Authorizer::new(settings, Arc::new(State::in_memory(Limits::default())))
 }
 
 fn route_table() -> RouteTable {

@@ -8,7 +8,9 @@ use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion};
 use flate2::{Compress, Compression, FlushCompress};
 use usersig_proxy::identity::UserId;
-use usersig_proxy::usersig::cache::{Lookup, UserSigCache};
+use usersig_proxy::state::Generation;
+use usersig_proxy::usersig::Issuer;
+use usersig_proxy::usersig::cache::{KeyVersion, Lookup, Signing, UserSigCache};
 use usersig_proxy::usersig::decode::Decoded;
 use usersig_proxy::usersig::encode::Fields;
 
@@ -83,7 +85,9 @@ fn bench_hits(group: &mut BenchmarkGroup<'_, WallTime>) {
     group.bench_function("cache_hit", |b| {
         b.iter(|| {
             let user = asking.next().unwrap();
-            cache.get_or_issue(black_box(user), &issuer, NOW).unwrap()
+            cache
+                .get_or_issue(black_box(user), &signing(&issuer), NOW)
+                .unwrap()
         });
     });
 }
@@ -97,7 +101,7 @@ fn bench_uniform_hits(group: &mut BenchmarkGroup<'_, WallTime>) {
         let cache = &*cache;
         b.iter_batched(
             || asking.next().unwrap(),
-            |user| drop(cache.get_or_issue(&user, &issuer, NOW).unwrap()),
+            |user| drop(cache.get_or_issue(&user, &signing(&issuer), NOW).unwrap()),
             BatchSize::SmallInput,
         );
     });
@@ -111,11 +115,21 @@ fn bench_misses(group: &mut BenchmarkGroup<'_, WallTime>) {
     group.bench_function("cache_miss_issue_insert", |b| {
         b.iter(|| {
             let user = asking.next().unwrap();
-            let (issued, lookup) = cache.get_or_issue(black_box(user), &issuer, NOW).unwrap();
+            let (issued, lookup) = cache
+                .get_or_issue(black_box(user), &signing(&issuer), NOW)
+                .unwrap();
             assert_eq!(lookup, Lookup::Issued { evicted: true });
             issued
         });
     });
+}
+
+fn signing(issuer: &Issuer) -> Signing<'_> {
+    Signing {
+        issuer,
+        key_version: KeyVersion::default(),
+        generation: Generation::FIRST,
+    }
 }
 
 fn fields(user: &UserId) -> Fields<'_> {
@@ -137,7 +151,7 @@ fn filled(users: &[UserId], capacity: u64) -> UserSigCache {
     let (issuer, capacity) = (issuer(), usize::try_from(capacity).unwrap());
     let cache = UserSigCache::new(NonZeroUsize::new(capacity).unwrap(), DAY);
     for user in users {
-        cache.get_or_issue(user, &issuer, NOW).unwrap();
+        cache.get_or_issue(user, &signing(&issuer), NOW).unwrap();
     }
     cache
 }

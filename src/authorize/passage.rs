@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use http::{Method, header};
 
+use super::caller::Wanted;
 use super::{AnswerRule, Inject, Parts, Preflight, Settings, Target};
 use crate::policy::{Access, CanonicalPath, HostName, Matched};
 use crate::rejection::Rejection;
@@ -50,9 +51,10 @@ impl Passage {
     fn endpoint(parts: &Parts<'_>) -> Result<Self, Rejection> {
         let (access, target) = match *parts.method {
             Method::GET | Method::HEAD => (Access::Session, Target::UserSigEndpoint),
+            Method::POST => (Access::Session, Target::UserSigRenewal),
             Method::OPTIONS => (Access::Public, Target::UserSigPreflight),
             _ => {
-                let allow = "GET, HEAD, OPTIONS".to_owned();
+                let allow = "GET, HEAD, OPTIONS, POST".to_owned();
                 return Err(Rejection::MethodNotAllowed { allow });
             }
         };
@@ -105,7 +107,9 @@ impl Passage {
                 upstream,
                 inject: Inject::default(),
             },
-            own @ (Target::UserSigEndpoint | Target::UserSigPreflight) => own,
+            own @ (Target::UserSigEndpoint | Target::UserSigRenewal | Target::UserSigPreflight) => {
+                own
+            }
         };
         let access = match self.access {
             Access::Deny => Access::Deny,
@@ -119,17 +123,29 @@ impl Passage {
         }
     }
 
-    /// Whether the caller of such a request needs a UserSig. One that the answer's own session is for does not count.
-    pub(super) fn hands_out_login(&self) -> bool {
-        let Target::Upstream { inject, .. } = self.target else {
-            return self.target == Target::UserSigEndpoint;
+    /// Whether the app's answer may end the session of such a request.
+    pub(super) fn ends_session(&self) -> bool {
+        self.answer.as_ref().is_some_and(|rule| rule.ends_session)
+    }
+
+    /// What the session of such a request is for. A login for the answer's own session is not the caller's.
+    pub(super) fn wanted(&self) -> Wanted {
+        let inject = match self.target {
+            Target::Upstream { inject, .. } => inject,
+            Target::UserSigEndpoint => return Wanted::Login,
+            Target::UserSigRenewal => return Wanted::Renewal,
+            Target::UserSigPreflight => return Wanted::Nothing,
         };
-        match self.answer.as_deref() {
+        let is_handed_out = match self.answer.as_deref() {
             Some(AnswerRule {
                 session: Some(_), ..
             }) => inject.request_headers,
             Some(AnswerRule { json: Some(_), .. }) => true,
             Some(AnswerRule { json: None, .. }) | None => !inject.is_none(),
+        };
+        match is_handed_out {
+            true => Wanted::Login,
+            false => Wanted::Nothing,
         }
     }
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use self::site::*;
 use super::*;
+use crate::token::TokenError;
 
 /// The name of the case, the request, the expected [`verdict`].
 type Case = (&'static str, Request, &'static str);
@@ -318,6 +319,7 @@ fn passed(permit: &Permit) -> String {
         Target::Upstream { upstream: 0, .. } => "app".to_owned(),
         Target::Upstream { upstream, .. } => format!("app {}", upstream + 1),
         Target::UserSigEndpoint => "endpoint".to_owned(),
+        Target::UserSigRenewal => "renewal".to_owned(),
         Target::UserSigPreflight => "preflight".to_owned(),
     };
     let Caller::User(User { user_id, login, .. }) = &permit.caller else {
@@ -325,9 +327,15 @@ fn passed(permit: &Permit) -> String {
     };
     let inject = match permit.target {
         Target::Upstream { inject, .. } => inject,
-        Target::UserSigEndpoint | Target::UserSigPreflight => Inject::default(),
+        Target::UserSigEndpoint | Target::UserSigRenewal | Target::UserSigPreflight => {
+            Inject::default()
+        }
     };
-    let hands_out = permit.target == Target::UserSigEndpoint || !inject.is_none();
+    let is_our_own = matches!(
+        permit.target,
+        Target::UserSigEndpoint | Target::UserSigRenewal
+    );
+    let hands_out = is_our_own || !inject.is_none();
     assert_eq!(login.is_some(), hands_out, "{}", permit.route);
     let injected: String = [
         (inject.request_headers, " +headers"),

@@ -63,7 +63,8 @@ fn demo_config(addresses: &Addresses) -> Result<Config, CliError> {
     let config = QUICKSTART
         .replace("127.0.0.1:8080", &addresses.proxy.to_string())
         .replace("127.0.0.1:9090", &addresses.ops.to_string())
-        .replace("127.0.0.1:3000", &addresses.app.to_string());
+        .replace("127.0.0.1:3000", &addresses.app.to_string())
+        .replace("127.0.0.1:8090", &addresses.sandbox.to_string());
     fs::create_dir(folder.0.join("demo"))?;
     for (name, text) in [
         ("demo/chat-secret-key", CHAT_SECRET_KEY),
@@ -88,7 +89,8 @@ fn add_app(runner: &mut Runner, address: SocketAddr) -> Result<(), CliError> {
 }
 
 fn add_sandbox(runner: &mut Runner, address: SocketAddr, config: &Config) {
-    let sandbox = Sandbox::new(config.chat.sdk_app_id, config.chat.secret_key.clone());
+    let sandbox = Sandbox::new(config.chat.sdk_app_id, config.chat.secret_key.clone())
+        .with_admin(&config.chat.admin);
     runner.add_app("sandbox", address, move |request| {
         sandbox.answer(request, UnixTime::from(SystemTime::now()))
     });

@@ -37,7 +37,8 @@ impl Serve {
         }
         check_addresses([&self.listen])?;
         run::start_logging(&config);
-        let sandbox = Sandbox::new(config.chat.sdk_app_id, config.chat.secret_key);
+        let sandbox = Sandbox::new(config.chat.sdk_app_id, config.chat.secret_key)
+            .with_admin(&config.chat.admin);
         writeln!(io::stdout(), "sandbox on http://{}/sandbox/", self.listen)?;
         let mut runner = Runner::new(&config.runtime);
         runner.add_app("sandbox", self.listen, move |request| {

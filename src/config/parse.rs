@@ -8,12 +8,13 @@ mod cors;
 mod edge;
 mod identity;
 mod inject;
+mod key_set;
 mod keys;
 mod routes;
 mod session;
 mod upstream;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::raw::Table;
 use super::secrets::{Env, SecretFiles, Secrets};
@@ -35,7 +36,12 @@ pub(super) fn config(root: &Table<'_>, folder: &Path, env: Env<'_>) -> Option<Co
     let session = session::section(root, &secrets, &identity);
     let endpoint = routes::endpoint(root);
     let routes = routes::section(root, &upstreams, endpoint.as_ref());
+    if let (Some(chat), Some(table)) = (&chat, &routes.table) {
+        chat::check_kicks(root, chat, table);
+    }
     let inject = inject::names(root, &session.sources);
+    let key_sets = session.key_sets.clone();
+    let store = store(root, folder);
     let chat = chat?;
     Some(Config {
         demo: secrets.demo,
@@ -46,12 +52,15 @@ pub(super) fn config(root: &Table<'_>, folder: &Path, env: Env<'_>) -> Option<Co
         cors_origins,
         upstreams: upstreams.into_iter().collect::<Option<_>>()?,
         inject: inject?,
+        key_sets,
+        store,
         site: settings(&chat, session, routes, endpoint.as_ref())?,
         usersig_endpoint: endpoint.map(|endpoint| endpoint.text),
         chat: Chat {
             sdk_app_id: chat.sdk_app_id,
             secret_key: chat.secret_key,
             admin: chat.admin,
+            endpoint: chat.endpoint,
             reserved: identity.reserved,
         },
         warnings: Vec::new(),
@@ -65,6 +74,12 @@ fn secrets<'a>(root: &Table<'_>, folder: &'a Path, env: Env<'a>) -> Secrets<'a> 
         files: root.choice_or("secret_files", SecretFiles::Warn, SECRET_FILES),
         demo: root.boolean_or("demo", false),
     }
+}
+
+fn store(root: &Table<'_>, folder: &Path) -> Option<PathBuf> {
+    let table = root.get("store")?.table(&["file"])?;
+    let value = table.require("file", "file = \"state\", in a folder that is there")?;
+    value.text().map(|text| folder.join(text))
 }
 
 fn settings(
@@ -103,6 +118,7 @@ pub(super) const KEYS: &[&str] = &[
     "routes",
     "route",
     "inject",
+    "store",
     "usersig_endpoint",
 ];
 

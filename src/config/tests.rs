@@ -9,6 +9,7 @@ use super::*;
 use crate::policy::{Access, CanonicalPath, Tolerance};
 
 mod conf_files;
+mod key_sets;
 mod secrets;
 mod wrong;
 
@@ -30,6 +31,8 @@ impl World {
         world.file("rsa.pem", RSA_PEM);
         world.file("ed.pem", ED_PEM);
         world.file("app.jwks", JWKS);
+        world.file("ca.pem", CA);
+        world.file("bad-ca.pem", CA.replace("MII", "MIX"));
         world
     }
 
@@ -224,6 +227,7 @@ const CHAT_KEY: &str = "f00dfeedf00dfeedf00dfeedf00dfeedf00dfeedf00dfeedf00dfeed
 const SESSION_SECRET: &str = "correct horse battery staple, and twice over again";
 const RSA_PEM: &str = include_str!("tests/rsa.pem");
 const ED_PEM: &str = include_str!("tests/ed.pem");
+const CA: &str = include_str!("../../tests/keys/key-server/ca.pem");
 const JWKS: &str = include_str!("tests/app.jwks");
 
 /// The shortest configuration that is right; the tables below spoil one thing in it.

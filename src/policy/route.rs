@@ -61,6 +61,8 @@ pub struct AnswerRule {
     pub session: Option<SessionFromResponse>,
     /// Where the login is written into a JSON body.
     pub json: Option<JsonPointer>,
+    /// Whether the caller's session ends when the app answers with success.
+    pub ends_session: bool,
 }
 
 /// An answer with which the app begins a session.

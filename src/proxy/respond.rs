@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
-    ACCESS_CONTROL_REQUEST_HEADERS, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, VARY,
-    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_REQUEST_HEADERS, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE,
+    RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderName, Method, StatusCode};
 use pingora::http::ResponseHeader;
@@ -37,6 +37,9 @@ pub(super) async fn with_rejection(
     if let Rejection::MethodNotAllowed { allow } = rejection {
         header.insert_header(ALLOW, allow.as_str())?;
     }
+    if let Some(seconds) = rejection.retry_after() {
+        header.insert_header(RETRY_AFTER, seconds)?;
+    }
     let body = to_json(&Problem::new(rejection, request_id))?;
     send(session, origins, header, body).await
 }
@@ -59,7 +62,7 @@ pub(super) async fn with_preflight(session: &mut Session, origins: &AllowedOrigi
     let mut header = ResponseHeader::build(StatusCode::NO_CONTENT, Some(10))?;
     let request = session.req_header();
     if origins.find(&request.headers).is_some() {
-        header.insert_header(ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD")?;
+        header.insert_header(ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST")?;
         header.insert_header(ACCESS_CONTROL_MAX_AGE, "600")?;
         if let Some(asked) = request.headers.get(ACCESS_CONTROL_REQUEST_HEADERS) {
             header.insert_header(ACCESS_CONTROL_ALLOW_HEADERS, asked.clone())?;

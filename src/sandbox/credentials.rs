@@ -60,6 +60,10 @@ impl Sandbox {
         if decoded.userbuf.is_some() {
             return Err(Failure::UserSigHasUserbuf);
         }
+        let kicked_at = self.kicked.lock().get(user_id).copied();
+        if kicked_at.is_some_and(|kicked_at| u64::from(decoded.time) <= kicked_at.as_secs()) {
+            return Err(Failure::Voided);
+        }
         // Chat documents that one without a lifetime is refused from the start, its first second included.
         if decoded.expire == 0 {
             return Err(Failure::Expired);

@@ -64,6 +64,12 @@ pub(super) enum Failure {
     /// The last valid second has passed.
     #[error("UserSig expired")]
     Expired,
+    /// It was issued before its user was kicked, or in that second.
+    #[error("UserSig is void: its user was kicked since. Generate a new one")]
+    Voided,
+    /// The REST API is for administrators.
+    #[error("the caller is no administrator of the application")]
+    NotAdmin,
 }
 
 impl Failure {
@@ -73,6 +79,7 @@ impl Failure {
             Self::Body(_) => 60003,
             Self::NoSuchResource => 60009,
             Self::SdkAppIdMissing => 60012,
+            Self::NotAdmin => 60010,
             Self::UserIdNotText => 60015,
             Self::Expired => 70001,
             // The TRTC table alone has 70002 and 70005.
@@ -83,6 +90,7 @@ impl Failure {
             Self::UserIdMismatch => 70013,
             Self::SdkAppIdMismatch => 70014,
             Self::SdkAppIdUnknown => 70020,
+            Self::Voided => 70052,
             Self::BodyTooLong
             | Self::UserIdMissing
             | Self::UserId(_)

@@ -10,6 +10,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
 
+use super::keys::Keys;
 use crate::authorize::Authorizer;
 use crate::metrics::Metrics;
 
@@ -31,6 +32,7 @@ impl BackgroundService for Readiness {
 pub(super) struct Ops {
     pub(super) authorizer: Arc<Authorizer>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) keys: Keys,
     pub(super) readiness: Readiness,
 }
 
@@ -45,7 +47,7 @@ impl Ops {
         match request.uri().path() {
             "/healthz" => text(StatusCode::OK, "ok\n"),
             "/readyz" if self.readiness.0.load(Ordering::Acquire) => {
-                text(StatusCode::OK, "ready\n")
+                text(StatusCode::OK, format!("ready\n{}", self.keys.report()))
             }
             "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
             "/metrics" => self.metrics(),
@@ -56,6 +58,7 @@ impl Ops {
     fn metrics(&self) -> Response<Bytes> {
         self.metrics
             .set_cached_users(self.authorizer.cached_users());
+        self.keys.measure(&self.metrics);
         let mut response = text(StatusCode::OK, self.metrics.render());
         let prometheus = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
         response.headers_mut().insert(CONTENT_TYPE, prometheus);

@@ -5,8 +5,10 @@
 //! MAC key and a public key can only become a signature key, so a public key is never used as an HMAC secret. Bytes
 //! come in, nothing is read or fetched here; keys are parsed once, so a bad one is found at load.
 
+pub mod address;
 mod algorithm;
 mod jwks;
+pub mod location;
 mod public;
 
 use std::fmt;

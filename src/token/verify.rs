@@ -44,6 +44,15 @@ pub struct Verifier {
     max_lifetime: Duration,
 }
 
+/// A key that a token asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedKey {
+    /// Whose token it says it is: the issuer's index in the list that the verifier was made with.
+    pub issuer: usize,
+    /// Its `kid`, up to 256 bytes of a stranger's text.
+    pub key_id: Option<String>,
+}
+
 /// Claims of a verified token. `Debug` shows whose they are, not what they say.
 #[derive(Clone)]
 pub struct SessionClaims {
@@ -134,10 +143,15 @@ impl Verifier {
         self.check_times(&Times::parse(&claims.claims)?, now)
     }
 
-    /// Whose keys would verify `token`, by what the unverified token says: for deciding which keys to refresh, no more.
-    pub fn claimed_issuer(&self, token: &BearerToken) -> Option<usize> {
-        let claims = decode_object(token.parts().payload, TokenError::BadPayload).ok()?;
-        self.find_issuer(&claims).ok().map(|issuer| issuer.index)
+    /// Which key would verify `token`, by what the unverified token says: for deciding what to fetch, no more.
+    pub fn wanted_key(&self, token: &BearerToken) -> Option<WantedKey> {
+        let parts = token.parts();
+        let header = Header::parse(parts.header).ok()?;
+        let claims = decode_object(parts.payload, TokenError::BadPayload).ok()?;
+        Some(WantedKey {
+            issuer: self.find_issuer(&claims).ok()?.index,
+            key_id: header.key_id,
+        })
     }
 
     fn find_issuer(&self, claims: &Object) -> Result<&Issuer, TokenError> {

@@ -2,6 +2,8 @@
 //!
 //! A stable value is what it is for: clients and logs see one UserSig, and one user's parallel requests do not make many.
 //! It is bounded in entries, allocates as it fills, and is split into shards so that two threads seldom meet on a lock.
+//! A value counts under the key and the generation that it was issued with: after a logout, kick, renewal or change of the
+//! key the next look-up issues anew, dated after the one before.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -13,13 +15,44 @@ use parking_lot::Mutex;
 
 use super::{IssueError, IssuedUserSig, Issuer};
 use crate::identity::UserId;
+use crate::state::{Generation, MAX_AHEAD as MAX_ISSUED_AHEAD};
 use crate::time::UnixTime;
 
-/// UserSigs by user, for one [`Issuer`].
+/// UserSigs by user, for one application.
 pub struct UserSigCache {
-    shards: Box<[Mutex<LruCache<UserId, IssuedUserSig>>]>,
+    shards: Box<[Mutex<Shard>]>,
     hasher: RandomState,
     min_remaining: Duration,
+}
+
+/// Counts the changes of the signing key in one process: a later key has a greater number, also when it is an old one
+/// that was made active again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KeyVersion(pub u64);
+
+/// With what a UserSig is issued that is not in the cache.
+#[derive(Clone, Copy, Debug)]
+pub struct Signing<'a> {
+    /// Signs.
+    pub issuer: &'a Issuer,
+    /// The issuer's key.
+    pub key_version: KeyVersion,
+    /// The user's generation, read before it was asked whether the session is denied.
+    pub generation: Generation,
+}
+
+/// Why a look-up has nothing to hand out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LookupError {
+    /// The next UserSig would be dated further ahead than Chat's clock may be thought to tolerate.
+    #[error("the next UserSig may be issued in {} s", retry_after.as_secs())]
+    TooEarly {
+        /// When to come again: at least 1 s.
+        retry_after: Duration,
+    },
+    /// The issuer refused.
+    #[error("{0}")]
+    Issue(#[from] IssueError),
 }
 
 /// What a look-up had to do.
@@ -34,6 +67,42 @@ pub enum Lookup {
     },
     /// The cached UserSig was too near its end, or dated ahead of a clock that was set back.
     Renewed,
+    /// The cached UserSig was of an earlier generation or key.
+    Superseded,
+    /// The cached UserSig is of a later generation or key than this request knows of, so it got one of its own.
+    Late,
+}
+
+type Shard = LruCache<UserId, Entry>;
+
+struct Entry {
+    issued: IssuedUserSig,
+    epoch: Epoch,
+}
+
+/// Under what a UserSig was issued; a later one is greater.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Epoch {
+    key_version: KeyVersion,
+    generation: u64,
+}
+
+impl Entry {
+    fn new(issued: &IssuedUserSig, epoch: Epoch) -> Self {
+        Self {
+            issued: issued.clone(),
+            epoch,
+        }
+    }
+}
+
+impl Signing<'_> {
+    fn epoch(&self) -> Epoch {
+        Epoch {
+            key_version: self.key_version,
+            generation: self.generation.number,
+        }
+    }
 }
 
 impl UserSigCache {
@@ -54,33 +123,45 @@ impl UserSigCache {
         }
     }
 
-    /// The user's UserSig: the cached one while it has `min_remaining` left, else a new one.
+    /// The user's UserSig: the cached one while it counts and has `min_remaining` left, else a new one.
     ///
     /// Requests for one user wait for each other (the shard's lock is held for the microseconds of signing), so they get
-    /// one and the same value.
+    /// one and the same value. What a late request issues never takes the place of a later generation or key.
     pub fn get_or_issue(
         &self,
         user: &UserId,
-        issuer: &Issuer,
+        signing: &Signing<'_>,
         now: UnixTime,
-    ) -> Result<(IssuedUserSig, Lookup), IssueError> {
+    ) -> Result<(IssuedUserSig, Lookup), LookupError> {
         let Some(shard) = self.shard(user) else {
-            return Ok((issuer.issue(user, now)?, Lookup::Issued { evicted: false }));
+            let issued = issue(user, signing, None, now)?;
+            return Ok((issued, Lookup::Issued { evicted: false }));
         };
         let mut entries = shard.lock();
+        let epoch = signing.epoch();
         let known = entries.get(user);
-        if let Some(issued) = known.filter(|issued| self.may_hand_out(issued, now)) {
-            return Ok((issued.clone(), Lookup::Hit));
-        }
-        let was_known = known.is_some();
-        let issued = issuer.issue(user, now)?;
-        let evicted = entries.push(*user, issued.clone()).is_some() && !was_known;
-        let lookup = if was_known {
-            Lookup::Renewed
-        } else {
-            Lookup::Issued { evicted }
+        let lookup = match known {
+            None => Lookup::Issued { evicted: false },
+            Some(entry) if entry.epoch > epoch => Lookup::Late,
+            Some(entry) if entry.epoch < epoch => Lookup::Superseded,
+            Some(entry) if self.may_hand_out(&entry.issued, now) => {
+                return Ok((entry.issued.clone(), Lookup::Hit));
+            }
+            Some(_) => Lookup::Renewed,
         };
-        Ok((issued, lookup))
+        let superseded = known
+            .filter(|_| lookup == Lookup::Superseded)
+            .map(|entry| entry.issued.issued_at);
+        let issued = issue(user, signing, superseded, now)?;
+        if lookup == Lookup::Late {
+            return Ok((issued, lookup));
+        }
+        let entry = Entry::new(&issued, epoch);
+        let evicted = entries.push(*user, entry).is_some();
+        match lookup {
+            Lookup::Issued { .. } => Ok((issued, Lookup::Issued { evicted })),
+            lookup => Ok((issued, lookup)),
+        }
     }
 
     /// The moment from which a request gets a newer UserSig than `issued`.
@@ -108,115 +189,39 @@ impl UserSigCache {
         has_life_left && !dated_ahead
     }
 
-    fn shard(&self, user: &UserId) -> Option<&Mutex<LruCache<UserId, IssuedUserSig>>> {
+    fn shard(&self, user: &UserId) -> Option<&Mutex<Shard>> {
         let hash = self.hasher.hash_one(user);
         let index = usize::try_from(hash % self.shards.len().max(1) as u64).unwrap_or(0);
         self.shards.get(index)
     }
 }
 
+/// Issues under the generation and with a later date than what it supersedes: not the same text once more.
+fn issue(
+    user: &UserId,
+    signing: &Signing<'_>,
+    superseded: Option<UnixTime>,
+    now: UnixTime,
+) -> Result<IssuedUserSig, LookupError> {
+    let latest = now.saturating_add(MAX_ISSUED_AHEAD);
+    let first = now.max(signing.generation.not_before);
+    // One dated further ahead is of a clock that was set back.
+    let time = superseded
+        .filter(|superseded| *superseded < latest)
+        .map_or(first, |superseded| {
+            first.max(superseded.saturating_add(SECOND))
+        });
+    if time > latest {
+        let retry_after = time.saturating_since(latest);
+        return Err(LookupError::TooEarly { retry_after });
+    }
+    Ok(signing.issuer.issue(user, time)?)
+}
+
 const SHARDS: usize = 64;
+const SECOND: Duration = Duration::from_secs(1);
 /// As far ahead as Chat's own clock may be thought to tolerate.
 const MAX_AHEAD: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Barrier;
-
-    use super::*;
-    use crate::identity::ReservedNames;
-    use crate::usersig::{Lifetime, SdkAppId, SecretKey};
-
-    const START: UnixTime = UnixTime::from_secs(1_700_000_000);
-    const DAY: Duration = Duration::from_secs(86_400);
-
-    fn issuer() -> Issuer {
-        Issuer::new(
-            SdkAppId::new(1_400_000_000).unwrap(),
-            SecretKey::parse(&"0123456789abcdef".repeat(4)).unwrap(),
-            Lifetime::new(7 * DAY).unwrap(),
-        )
-    }
-
-    fn user(name: &str) -> UserId {
-        UserId::parse(name, &ReservedNames::default()).unwrap()
-    }
-
-    fn cache(capacity: usize) -> UserSigCache {
-        UserSigCache::new(NonZeroUsize::new(capacity).unwrap(), DAY)
-    }
-
-    #[test]
-    fn the_value_is_stable_until_less_than_min_remaining_is_left() {
-        let (cache, issuer) = (cache(100), issuer());
-        let (first, lookup) = cache.get_or_issue(&user("a"), &issuer, START).unwrap();
-        assert_eq!(lookup, Lookup::Issued { evicted: false });
-        assert_eq!(cache.refresh_after(&first), START.saturating_add(6 * DAY));
-
-        let last_second = cache.refresh_after(&first);
-        let (same, lookup) = cache
-            .get_or_issue(&user("a"), &issuer, last_second)
-            .unwrap();
-        assert_eq!((same, lookup), (first.clone(), Lookup::Hit));
-
-        let one_later = last_second.saturating_add(Duration::from_secs(1));
-        let (renewed, lookup) = cache.get_or_issue(&user("a"), &issuer, one_later).unwrap();
-        assert_eq!(lookup, Lookup::Renewed);
-        assert_eq!(renewed.issued_at, one_later);
-        assert_ne!(renewed.user_sig, first.user_sig);
-        assert_eq!(cache.len(), 1);
-    }
-
-    #[test]
-    fn c4_a_clock_that_is_set_back_renews_what_is_dated_ahead() {
-        let (cache, issuer) = (cache(100), issuer());
-        cache.get_or_issue(&user("a"), &issuer, START).unwrap();
-        let slightly_back = UnixTime::from_secs(START.as_secs() - 60);
-        let (_, lookup) = cache
-            .get_or_issue(&user("a"), &issuer, slightly_back)
-            .unwrap();
-        assert_eq!(lookup, Lookup::Hit);
-        let far_back = UnixTime::from_secs(START.as_secs() - 61);
-        let (issued, lookup) = cache.get_or_issue(&user("a"), &issuer, far_back).unwrap();
-        assert_eq!((issued.issued_at, lookup), (far_back, Lookup::Renewed));
-    }
-
-    #[test]
-    fn the_number_of_users_is_bounded() {
-        for capacity in [1, 3, 64, 100, 1000] {
-            let (cache, issuer) = (cache(capacity), issuer());
-            let mut evictions = 0;
-            for number in 0..5 * capacity {
-                let (_, lookup) = cache
-                    .get_or_issue(&user(&format!("u{number}")), &issuer, START)
-                    .unwrap();
-                evictions += usize::from(lookup == Lookup::Issued { evicted: true });
-            }
-            assert!(cache.len() <= capacity, "capacity {capacity}");
-            assert_eq!(evictions, 5 * capacity - cache.len(), "capacity {capacity}");
-        }
-    }
-
-    #[test]
-    fn concurrent_requests_for_one_user_issue_one() {
-        let (cache, issuer) = (cache(100), issuer());
-        let barrier = Barrier::new(8);
-        let lookups: Vec<_> = std::thread::scope(|scope| {
-            let ask = |second| {
-                barrier.wait();
-                let now = UnixTime::from_secs(START.as_secs() + second);
-                cache.get_or_issue(&user("a"), &issuer, now).unwrap()
-            };
-            let threads: Vec<_> = (0..8)
-                .map(|second| scope.spawn(move || ask(second)))
-                .collect();
-            threads
-                .into_iter()
-                .map(|thread| thread.join().unwrap())
-                .collect()
-        });
-        let issued = lookups.iter().filter(|(_, lookup)| *lookup != Lookup::Hit);
-        assert_eq!(issued.count(), 1);
-        assert!(lookups.iter().all(|(value, _)| value == &lookups[0].0));
-    }
-}
+mod tests;

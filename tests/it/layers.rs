@@ -4,27 +4,29 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const CORE: [&str; 9] = [
+const CORE: [&str; 10] = [
     "authorize",
     "identity",
     "json",
     "policy",
     "rejection",
     "secret",
+    "state",
     "time",
     "token",
     "usersig",
 ];
 
 /// For each module outside the core: what it may import beside the core.
-const ABOVE: [(&str, &[&str]); 8] = [
+const ABOVE: [(&str, &[&str]); 9] = [
     ("config", &[]),
     ("metrics", &[]),
     ("proxy", &["metrics"]),
+    ("key_source", &[]),
     ("telemetry", &[]),
     ("sandbox", &[]),
     ("demo", &[]),
-    ("server", &["config", "metrics", "proxy"]),
+    ("server", &["config", "key_source", "metrics", "proxy"]),
     ("cli", &["config", "demo", "sandbox", "server", "telemetry"]),
 ];
 

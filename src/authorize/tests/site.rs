@@ -7,8 +7,9 @@ use serde_json::json;
 use super::super::*;
 use super::verdict;
 use crate::identity::{ReservedNames, SubjectType, Transform};
-use crate::policy::{Fallback, HostName, Matching, Methods, Pattern, Route};
+use crate::policy::{Access, Fallback, HostName, Matching, Methods, Pattern, Route};
 use crate::secret::SecretBytes;
+use crate::state::Limits;
 use crate::token::extract::TokenSource;
 use crate::token::keys::{KeySet, ShortSecret};
 use crate::token::verify::TokenIssuer;
@@ -133,7 +134,7 @@ pub(super) fn site(change: impl FnOnce(&mut Settings)) -> Authorizer {
         cache_capacity: NonZeroUsize::new(64).unwrap(),
     };
     change(&mut settings);
-    Authorizer::new(settings)
+    Authorizer::new(settings, Arc::new(State::in_memory(Limits::default())))
 }
 
 /// Lets every spelling through, and a catch-all route instead of any that denies, so that a leak would show.

@@ -7,6 +7,8 @@ use std::time::Duration;
 use crate::config::raw::{Table, Value};
 use crate::config::secrets::Secrets;
 use crate::identity::{ReservedNames, UserId};
+use crate::policy::RouteTable;
+use crate::rest_api::sign::Endpoint;
 use crate::usersig::{Lifetime, SdkAppId, SecretKey};
 
 /// What `[chat]` says.
@@ -14,6 +16,7 @@ pub(super) struct Section {
     pub(super) sdk_app_id: SdkAppId,
     pub(super) secret_key: SecretKey,
     pub(super) admin: String,
+    pub(super) endpoint: Option<Endpoint>,
     pub(super) lifetime: Lifetime,
     pub(super) min_remaining: Duration,
     pub(super) cache_capacity: NonZeroUsize,
@@ -22,7 +25,14 @@ pub(super) struct Section {
 pub(super) fn section(root: &Table<'_>, secrets: &Secrets<'_>) -> Option<Section> {
     let table = root
         .require("chat", "add [chat] with sdk_app_id, secret_key and admin")?
-        .table(&["sdk_app_id", "secret_key", "admin", "usersig"])?;
+        .table(&[
+            "sdk_app_id",
+            "secret_key",
+            "admin",
+            "region",
+            "endpoint",
+            "usersig",
+        ])?;
     let sdk_app_id = table
         .require("sdk_app_id", "the SDKAppID of the console")
         .and_then(|value| sdk_app_id(&value));
@@ -35,6 +45,7 @@ pub(super) fn section(root: &Table<'_>, secrets: &Secrets<'_>) -> Option<Section
             "an administrator of the console, as in \"administrator\"",
         )
         .and_then(|value| account(&value));
+    let endpoint = endpoint(&table, secrets.demo);
     let usersig = table.section("usersig", &["lifetime", "min_remaining", "cache_capacity"]);
     let lifetime = usersig.duration_or("lifetime", DEFAULT_LIFETIME, LIFETIMES);
     let min_remaining = min_remaining(&usersig, lifetime);
@@ -43,10 +54,57 @@ pub(super) fn section(root: &Table<'_>, secrets: &Secrets<'_>) -> Option<Section
         sdk_app_id: sdk_app_id?,
         secret_key: secret_key?,
         admin: admin?,
+        endpoint,
         lifetime: Lifetime::new(lifetime).ok()?,
         min_remaining,
         cache_capacity: NonZeroUsize::new(usize::try_from(cache_capacity).ok()?)?,
     })
+}
+
+/// A route that ends sessions needs to know where Chat is.
+pub(super) fn check_kicks(root: &Table<'_>, chat: &Section, routes: &RouteTable) {
+    let kicks = routes
+        .routes()
+        .any(|route| route.answer.as_ref().is_some_and(|rule| rule.ends_session));
+    if kicks
+        && chat.endpoint.is_none()
+        && let Some(value) = root.get("chat")
+    {
+        value.error(
+            "a route has on_success = \"kick\", and nothing says where Chat is",
+            "region = \"china\", or another in which the application is",
+        );
+    }
+}
+
+/// Where the REST API is: a region of Chat, or an address of one's own.
+fn endpoint(table: &Table<'_>, demo: bool) -> Option<Endpoint> {
+    match (table.get("region"), table.get("endpoint")) {
+        (None, None) => None,
+        (Some(region), None) if demo => {
+            region.error(
+                "a demo reaches nothing outside this machine",
+                "endpoint = \"http://127.0.0.1:8090\"",
+            );
+            None
+        }
+        (Some(region), None) => region.parsed(Endpoint::of_region),
+        (None, Some(endpoint)) => {
+            let parsed = endpoint.parsed(Endpoint::parse)?;
+            if demo && !parsed.is_loopback() {
+                endpoint.error(
+                    "a demo reaches nothing outside this machine",
+                    "an address of loopback",
+                );
+                return None;
+            }
+            Some(parsed)
+        }
+        (Some(_), Some(endpoint)) => {
+            endpoint.error("stands beside region", "one of the two");
+            None
+        }
+    }
 }
 
 /// The name of an account of the Chat application.

@@ -4,15 +4,18 @@ use base64::Engine;
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
+use super::key_set::{self, Published};
 use crate::config::raw::{Table, Value};
 use crate::config::secrets::{Secrets, jwks_moduli, pem_modulus};
 use crate::secret::SecretBytes;
-use crate::token::keys::{Algorithm, KeyError, KeySet, ShortSecret};
+use crate::token::keys::{Algorithm, KeyError, KeyKind, KeySet, ShortSecret};
 
 /// Keys with the algorithms that fit them.
 pub(super) struct IssuerKeys {
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) keys: KeySet,
+    /// Where the keys are published, if they are; `keys` is empty then.
+    pub(super) published: Option<Published>,
 }
 
 pub(super) fn of_issuer(issuer: &Table<'_>, secrets: &Secrets<'_>) -> Option<IssuerKeys> {
@@ -20,13 +23,14 @@ pub(super) fn of_issuer(issuer: &Table<'_>, secrets: &Secrets<'_>) -> Option<Iss
     let names = algorithms.as_ref().and_then(names);
     let source = issuer
         .require("keys", KEYS_HINT)
-        .and_then(|value| KeySource::read(&value, secrets));
+        .and_then(|value| KeySource::read(&value, issuer, secrets));
     let short = short_secret(issuer, source.as_ref());
     let (source, names) = (source?, names?);
     match source.load(&names, short) {
         Ok(keys) => Some(IssuerKeys {
             algorithms: names,
             keys,
+            published: source.material.into_published(),
         }),
         Err(error) => {
             report(&error, &source.value, &algorithms?);
@@ -45,40 +49,52 @@ enum Material {
     Secret(SecretBytes),
     Pem(Vec<u8>),
     Jwks(Vec<u8>),
+    Published(Published),
+}
+
+/// The kinds of sources, each with its key in the file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Secret,
+    PublicKey,
+    JwksFile,
+    JwksUrl,
+    Oidc,
 }
 
 impl<'a> KeySource<'a> {
-    fn read(value: &Value<'a>, secrets: &Secrets<'_>) -> Option<Self> {
-        let table = value.table(&["secret", "encoding", "public_key", "jwks_file"])?;
+    fn read(value: &Value<'a>, issuer: &Table<'_>, secrets: &Secrets<'_>) -> Option<Self> {
+        let table = value.table(KEYS)?;
         let encoding = table.choice_or("encoding", Encoding::Utf8, ENCODINGS);
-        let found = (
-            table.get("secret"),
-            table.get("public_key"),
-            table.get("jwks_file"),
-        );
-        let (value, material) = match found {
-            (Some(value), None, None) => {
-                let secret = encoding.decode(secrets.read(&value)?, &value)?;
-                (value, Material::Secret(secret))
-            }
-            (None, Some(value), None) => {
-                let pem = secrets.read_public(&value)?;
-                check_known(pem_modulus(&pem), secrets, &value)?;
-                (value, Material::Pem(pem))
-            }
-            (None, None, Some(value)) => {
-                let set = secrets.read_public(&value)?;
-                check_known(jwks_moduli(&set), secrets, &value)?;
-                (value, Material::Jwks(set))
-            }
-            _ => {
-                value.error("must name one source of keys", KEYS_HINT);
-                return None;
-            }
+        let found: Vec<_> = SOURCES
+            .iter()
+            .filter_map(|(key, kind)| Some((*kind, table.get(key)?)))
+            .collect();
+        let Ok([(kind, value)]) = <[_; 1]>::try_from(found) else {
+            value.error("must name one source of keys", KEYS_HINT);
+            return None;
         };
-        if let (Some(encoding), false) = (table.get("encoding"), material.is_secret()) {
+        if let (Some(encoding), false) = (table.get("encoding"), kind == Kind::Secret) {
             encoding.error("has a meaning only beside secret", "leave it out");
         }
+        if !matches!(kind, Kind::JwksUrl | Kind::Oidc) {
+            key_set::refuse_beside_other_keys(&table, issuer);
+        }
+        let material = match kind {
+            Kind::Secret => Material::Secret(encoding.decode(secrets.read(&value)?, &value)?),
+            Kind::PublicKey => {
+                let pem = secrets.read_public(&value)?;
+                check_known(pem_modulus(&pem), secrets, &value)?;
+                Material::Pem(pem)
+            }
+            Kind::JwksFile => {
+                let set = secrets.read_public(&value)?;
+                check_known(jwks_moduli(&set), secrets, &value)?;
+                Material::Jwks(set)
+            }
+            Kind::JwksUrl => Material::Published(Published::jwks(&value, &table, issuer, secrets)?),
+            Kind::Oidc => Material::Published(Published::oidc(&value, &table, issuer, secrets)?),
+        };
         Some(Self { value, material })
     }
 
@@ -95,13 +111,28 @@ impl<'a> KeySource<'a> {
                 }
                 Ok(keys)
             }
+            Material::Published(_) => match algorithms.iter().find(|one| is_mac(**one)) {
+                Some(&algorithm) => Err(KeyError::PublicKeyForMac { algorithm }),
+                None => Ok(KeySet::unavailable()),
+            },
         }
     }
+}
+
+fn is_mac(algorithm: Algorithm) -> bool {
+    algorithm.key_kind() == KeyKind::Secret
 }
 
 impl Material {
     fn is_secret(&self) -> bool {
         matches!(self, Self::Secret(_))
+    }
+
+    fn into_published(self) -> Option<Published> {
+        match self {
+            Self::Published(published) => Some(published),
+            Self::Secret(_) | Self::Pem(_) | Self::Jwks(_) => None,
+        }
     }
 }
 
@@ -215,8 +246,26 @@ fn hex_digit(byte: u8) -> Option<u8> {
         .and_then(|digit| u8::try_from(digit).ok())
 }
 
-const KEYS_HINT: &str = "{ secret = { env = \"SESSION_SECRET\" } }, \
-                         { public_key = \"key.pem\" } or { jwks_file = \"keys.json\" }";
+const KEYS_HINT: &str = "{ secret = { env = \"SESSION_SECRET\" } }, { public_key = \"key.pem\" }, \
+                         { jwks_file = \"keys.json\" }, { jwks_url = \"https://..\" } or { oidc = true }";
+const KEYS: &[&str] = &[
+    "secret",
+    "encoding",
+    "public_key",
+    "jwks_file",
+    "jwks_url",
+    "oidc",
+    "refresh",
+    "max_age",
+    "ca",
+];
+const SOURCES: &[(&str, Kind)] = &[
+    ("secret", Kind::Secret),
+    ("public_key", Kind::PublicKey),
+    ("jwks_file", Kind::JwksFile),
+    ("jwks_url", Kind::JwksUrl),
+    ("oidc", Kind::Oidc),
+];
 const ENCODINGS: &[(&str, Encoding)] = &[
     ("utf8", Encoding::Utf8),
     ("base64", Encoding::Base64),

@@ -143,7 +143,7 @@ fn route(
         methods: matched.methods,
         access: access?,
         inject,
-        answer: answer::rule(session, json),
+        answer: answer::rule(session, json, answer::ends_session(&table, access)),
         upstream: upstream?,
     })
 }
@@ -285,6 +285,7 @@ const ROUTE_KEYS: &[&str] = &[
     "access",
     "session_from_response",
     "inject",
+    "on_success",
     "upstream",
 ];
 const DEFAULT_ENDPOINT: &str = "/_chat/usersig";

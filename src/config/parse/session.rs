@@ -7,6 +7,7 @@ use http::HeaderName;
 use super::identity::Site;
 use super::keys;
 use crate::authorize::ClaimRules;
+use crate::config::KeySetSource;
 use crate::config::error::Place;
 use crate::config::raw::{Table, Value};
 use crate::config::secrets::Secrets;
@@ -21,6 +22,7 @@ pub(super) struct Section {
     pub(super) token_sources: Option<TokenSources>,
     pub(super) verifier: Option<Verifier>,
     pub(super) claim_rules: Option<Vec<ClaimRules>>,
+    pub(super) key_sets: Vec<KeySetSource>,
 }
 
 pub(super) fn section(root: &Table<'_>, secrets: &Secrets<'_>, identity: &Site) -> Section {
@@ -52,12 +54,14 @@ pub(super) fn section(root: &Table<'_>, secrets: &Secrets<'_>, identity: &Site) 
     if !table.boolean_or("shared_identity", false) {
         check_disjoint(&table, &issuers);
     }
+    let key_sets = key_sets(&issuers);
     let (verifier, claim_rules) = verifier(&table, issuers, leeway, max_lifetime).unzip();
     Section {
         token_sources: token_sources(&table, &sources),
         sources,
         verifier,
         claim_rules,
+        key_sets,
     }
 }
 
@@ -107,6 +111,25 @@ fn issuer(entry: &Value<'_>, secrets: &Secrets<'_>, identity: &Site) -> Option<I
             .zip(map)
             .map(|(require, identity)| ClaimRules { require, identity }),
     })
+}
+
+/// The published key sets, by the index that their issuers have when none has an error.
+fn key_sets(issuers: &[Issuer]) -> Vec<KeySetSource> {
+    let source = |(index, issuer): (usize, &Issuer)| {
+        let keys = issuer.keys.as_ref()?;
+        let published = keys.published.as_ref()?;
+        Some(KeySetSource {
+            issuer: index,
+            name: issuer.name.clone()?,
+            location: published.location.clone(),
+            algorithms: keys.algorithms.clone(),
+            allow_private: published.allow_private,
+            refresh: published.refresh,
+            max_age: published.max_age,
+            ca: published.ca.clone(),
+        })
+    };
+    issuers.iter().enumerate().filter_map(source).collect()
 }
 
 fn require(table: &Table<'_>) -> Option<Vec<(JsonPointer, serde_json::Value)>> {
@@ -288,6 +311,7 @@ const ISSUER_KEYS: &[&str] = &[
     "keys",
     "require",
     "allow_short_secret",
+    "allow_private",
     "identity",
 ];
 const ISSUER_HINT: &str = "add [[session.issuer]] with name, algorithms and keys";

@@ -193,6 +193,15 @@ keys = { jwks_file = "mixed.jwks" }"#,
         to: "[usersig_endpoint]",
         errors: &[],
     },
+    Row {
+        name: "keys from inside a network",
+        from: r#"["HS256"]
+keys = { secret = { env = "SESSION" } }"#,
+        to: r#"["ES256"]
+keys = { jwks_url = "https://10.0.0.1/keys" }
+allow_private = true"#,
+        errors: &[r#"?"#],
+    },
 ];
 
 const ROWS: &[Row] = &[
@@ -788,7 +797,7 @@ keys = { public_key = "absent.pem" }"#,
         from: r#"{ secret = { env = "SESSION" } }"#,
         to: r#"{ secret = { env = "SESSION" }, public_key = "rsa.pem" }"#,
         errors: &[
-            r#"11:8: session.issuer[1].keys: must name one source of keys ({ secret = { env = "SESSION_SECRET" } }, { public_key = "key.pem" } or { jwks_file = "keys.json" })"#,
+            r#"11:8: session.issuer[1].keys: must name one source of keys ({ secret = { env = "SESSION_SECRET" } }, { public_key = "key.pem" }, { jwks_file = "keys.json" }, { jwks_url = "https://.." } or { oidc = true })"#,
         ],
     },
     Row {
@@ -796,7 +805,7 @@ keys = { public_key = "absent.pem" }"#,
         from: r#"{ secret = { env = "SESSION" } }"#,
         to: "{}",
         errors: &[
-            r#"11:8: session.issuer[1].keys: must name one source of keys ({ secret = { env = "SESSION_SECRET" } }, { public_key = "key.pem" } or { jwks_file = "keys.json" })"#,
+            r#"11:8: session.issuer[1].keys: must name one source of keys ({ secret = { env = "SESSION_SECRET" } }, { public_key = "key.pem" }, { jwks_file = "keys.json" }, { jwks_url = "https://.." } or { oidc = true })"#,
         ],
     },
     Row {
@@ -1222,5 +1231,115 @@ cookie_name = "a b"
         errors: &[
             "15:15: inject.cookie_name: a cookie name holds no spaces, separators or control characters",
         ],
+    },
+    Row {
+        name: "a key URL without TLS",
+        from: r#"["HS256"]
+keys = { secret = { env = "SESSION" } }"#,
+        to: r#"["ES256"]
+keys = { jwks_url = "http://app.example/keys" }"#,
+        errors: &[r#"11:21: session.issuer[1].keys.jwks_url: ?"#],
+    },
+    Row {
+        name: "a key URL of another scheme",
+        from: r#"["HS256"]
+keys = { secret = { env = "SESSION" } }"#,
+        to: r#"["ES256"]
+keys = { jwks_url = "file:///etc/passwd" }"#,
+        errors: &[r#"?"#],
+    },
+    Row {
+        name: "a key URL inside a network",
+        from: r#"["HS256"]
+keys = { secret = { env = "SESSION" } }"#,
+        to: r#"["ES256"]
+keys = { jwks_url = "https://10.0.0.1/keys" }"#,
+        errors: &[r#"?"#],
+    },
+    Row {
+        name: "a key URL of a metadata service",
+        from: r#"["HS256"]
+keys = { secret = { env = "SESSION" } }"#,
+        to: r#"["ES256"]
+keys = { jwks_url = "https://169.254.169.254/" }"#,
+        errors: &[r#"?"#],
+    },
+    Row {
+        name: "a shared secret for a published key set",
+        from: r#"{ secret = { env = "SESSION" } }"#,
+        to: r#"{ jwks_url = "https://app.example/keys" }"#,
+        errors: &[r#"?"#],
+    },
+    Row {
+        name: "discovery without an issuer",
+        from: r#"["HS256"]
+keys = { secret = { env = "SESSION" } }"#,
+        to: r#"["ES256"]
+keys = { oidc = true }"#,
+        errors: &[r#"?"#],
+    },
+    Row {
+        name: "discovery from an issuer that is no URL",
+        from: r#"["HS256"]
+keys = { secret = { env = "SESSION" } }"#,
+        to: r#"["ES256"]
+keys = { oidc = true }
+issuer = "app""#,
+        errors: &[r#"?"#],
+    },
+    Row {
+        name: "discovery that is off",
+        from: r#"["HS256"]
+keys = { secret = { env = "SESSION" } }"#,
+        to: r#"["ES256"]
+keys = { oidc = false }"#,
+        errors: &[r#"?"#],
+    },
+    Row {
+        name: "times of a key set that contradict each other",
+        from: r#"["HS256"]
+keys = { secret = { env = "SESSION" } }"#,
+        to: r#"["ES256"]
+keys = { jwks_url = "https://app.example/keys", refresh = "1h", max_age = "59m" }"#,
+        errors: &[r#"?"#],
+    },
+    Row {
+        name: "times of a key set that are out of range",
+        from: r#"["HS256"]
+keys = { secret = { env = "SESSION" } }"#,
+        to: r#"["ES256"]
+keys = { jwks_url = "https://app.example/keys", refresh = "9s", max_age = "31d" }"#,
+        errors: &[r#"?"#],
+    },
+    Row {
+        name: "times and places of a key set beside a secret",
+        from: r#"{ secret = { env = "SESSION" } }"#,
+        to: r#"{ secret = { env = "SESSION" }, refresh = "10m", max_age = "24h", ca = "rsa.pem" }
+allow_private = true"#,
+        errors: &[r#"?"#],
+    },
+    Row {
+        name: "a certificate file with a key",
+        from: r#"["HS256"]
+keys = { secret = { env = "SESSION" } }"#,
+        to: r#"["ES256"]
+keys = { jwks_url = "https://app.example/keys", ca = "rsa.pem" }"#,
+        errors: &[r#"?"#],
+    },
+    Row {
+        name: "a certificate file without one",
+        from: r#"["HS256"]
+keys = { secret = { env = "SESSION" } }"#,
+        to: r#"["ES256"]
+keys = { jwks_url = "https://app.example/keys", ca = "app.jwks" }"#,
+        errors: &[r#"?"#],
+    },
+    Row {
+        name: "a certificate that is none",
+        from: r#"["HS256"]
+keys = { secret = { env = "SESSION" } }"#,
+        to: r#"["ES256"]
+keys = { jwks_url = "https://app.example/keys", ca = "bad-ca.pem" }"#,
+        errors: &[r#"?"#],
     },
 ];

@@ -100,7 +100,28 @@ fn check(
 pub(super) fn rule(
     session: Option<SessionFromResponse>,
     json: Option<JsonPointer>,
+    ends_session: bool,
 ) -> Option<Arc<AnswerRule>> {
-    let is_needed = session.is_some() || json.is_some();
-    is_needed.then(|| Arc::new(AnswerRule { session, json }))
+    let rule = AnswerRule {
+        session,
+        json,
+        ends_session,
+    };
+    let is_needed = rule.session.is_some() || rule.json.is_some() || ends_session;
+    is_needed.then(|| Arc::new(rule))
+}
+
+/// Whether the route's success ends the caller's session, which only a route with a session can.
+pub(super) fn ends_session(table: &Table<'_>, access: Option<Access>) -> bool {
+    let Some(value) = table.get("on_success") else {
+        return false;
+    };
+    let chosen = value.choice(&[("kick", true)]).unwrap_or(false);
+    if chosen && !matches!(access, Some(Access::Session | Access::Optional) | None) {
+        value.error(
+            "no session is known here that could end",
+            "access = \"session\"",
+        );
+    }
+    chosen
 }

@@ -1,0 +1,172 @@
+//! Stages 3 to 7: whose request it is.
+//!
+//! Each stage takes what the one before it made: the token that was found, its verified claims, the UserID that they map to,
+//! and the UserSig of that user. A session that has ended is refused before it gets one.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::passage::Passage;
+use super::{Authorizer, Caller, ClaimRules, EndingSession, Login, Parts, User};
+use crate::identity::UserId;
+use crate::json::JsonPointer;
+use crate::policy::Access;
+use crate::rejection::Rejection;
+use crate::state::{Generation, RenewError, Session};
+use crate::time::UnixTime;
+use crate::token::extract::{ExtractError, Extracted};
+use crate::token::verify::SessionClaims;
+use crate::token::{BearerToken, TokenError};
+use crate::usersig::cache::{KeyVersion, LookupError, Signing};
+
+impl Authorizer {
+    /// Whose request it is, and the session that the app may end with its answer.
+    pub(super) fn find_caller(
+        &self,
+        parts: &Parts<'_>,
+        passage: &Passage,
+        now: UnixTime,
+    ) -> Result<(Caller, Option<Arc<EndingSession>>), Rejection> {
+        let token = match passage.access {
+            Access::Deny => return Err(Rejection::RouteNotFound),
+            Access::Public => None,
+            Access::Optional => self.extract(parts)?,
+            Access::Session => Some(self.extract(parts)?.ok_or(Rejection::TokenMissing)?),
+        };
+        let Some(token) = token else {
+            return Ok((Caller::Anonymous, None));
+        };
+        let (user, claims) = self.identify(&token, passage.wanted(), now)?;
+        let user_id = user.user_id;
+        let ending = passage.ends_session().then(|| EndingSession {
+            token,
+            claims,
+            user_id,
+        });
+        Ok((Caller::User(user), ending.map(Arc::new)))
+    }
+
+    pub(super) fn extract(&self, parts: &Parts<'_>) -> Result<Option<BearerToken>, Rejection> {
+        let extracted = self
+            .settings
+            .sources
+            .extract(parts.headers, parts.query, parts.websocket);
+        match extracted {
+            Ok(found) => Ok(found.map(|Extracted { token, .. }| token)),
+            Err(ExtractError::Conflict) => Err(Rejection::TokenConflict),
+            Err(ExtractError::Invalid(error)) => Err(Rejection::Token(error)),
+        }
+    }
+
+    /// Stages 4 to 7 for the token of a session that the app's answer begins.
+    pub fn log_in(&self, token: &BearerToken, now: UnixTime) -> Result<User, Rejection> {
+        let (user, _) = self.identify(token, Wanted::Login, now)?;
+        Ok(user)
+    }
+
+    fn identify(
+        &self,
+        token: &BearerToken,
+        wanted: Wanted,
+        now: UnixTime,
+    ) -> Result<(User, SessionClaims), Rejection> {
+        let session = self.verify(token, now)?;
+        let rules = self.rules_for(&session)?;
+        admit(&session, rules)?;
+        let user_id = rules
+            .identity
+            .map(session.claims())
+            .map_err(Rejection::UserNotMapped)?;
+        let generation = self.generation(&Session::new(token, &session, &user_id), wanted, now)?;
+        let login = generation
+            .map(|generation| self.login(&user_id, generation, now))
+            .transpose()?;
+        let user = User {
+            user_id,
+            algorithm: session.algorithm(),
+            login,
+        };
+        Ok((user, session))
+    }
+
+    fn verify(&self, token: &BearerToken, now: UnixTime) -> Result<SessionClaims, Rejection> {
+        let verified = self.verifier.load().verify(token, now);
+        verified.map_err(|error: TokenError| Rejection::Token(error))
+    }
+
+    fn rules_for(&self, session: &SessionClaims) -> Result<&ClaimRules, Rejection> {
+        let rules = self.settings.claim_rules.get(session.issuer());
+        rules.ok_or(Rejection::Internal)
+    }
+
+    /// Whether the session still is one, and which UserSigs it may be given, when it wants any.
+    fn generation(
+        &self,
+        session: &Session<'_>,
+        wanted: Wanted,
+        now: UnixTime,
+    ) -> Result<Option<Generation>, Rejection> {
+        let generation = match wanted {
+            Wanted::Nothing => self.state.admit(session).map(|()| None),
+            Wanted::Login => self.state.generation(session, now).map(Some),
+            Wanted::Renewal => match self.state.renew(session, now) {
+                Ok(generation) => Ok(Some(generation)),
+                Err(RenewError::Denied(denied)) => Err(denied),
+                Err(RenewError::TooSoon { retry_after }) => {
+                    return Err(Rejection::RenewedTooSoon { retry_after });
+                }
+            },
+        };
+        generation.map_err(Rejection::SessionDenied)
+    }
+
+    fn login(
+        &self,
+        user_id: &UserId,
+        generation: Generation,
+        now: UnixTime,
+    ) -> Result<Login, Rejection> {
+        let issuer = &self.settings.issuer;
+        let signing = Signing {
+            issuer,
+            key_version: KeyVersion::default(),
+            generation,
+        };
+        let (issued, lookup) =
+            self.cache
+                .get_or_issue(user_id, &signing, now)
+                .map_err(|error| match error {
+                    LookupError::TooEarly { retry_after } => {
+                        Rejection::UserSigTooEarly { retry_after }
+                    }
+                    LookupError::Issue(_) => Rejection::Internal,
+                })?;
+        Ok(Login {
+            sdk_app_id: issuer.sdk_app_id(),
+            refresh_after: self.cache.refresh_after(&issued),
+            issued,
+            lookup,
+        })
+    }
+}
+
+/// What a verified session is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// To pass.
+    Nothing,
+    /// To be given a UserSig.
+    Login,
+    /// To be given a new UserSig in place of the old ones.
+    Renewal,
+}
+
+fn admit(session: &SessionClaims, rules: &ClaimRules) -> Result<(), Rejection> {
+    let matches =
+        |(claim, value): &(JsonPointer, Value)| claim.find(session.claims()) == Some(value);
+    match rules.require.iter().all(matches) {
+        true => Ok(()),
+        false => Err(Rejection::AccessDenied),
+    }
+}

@@ -1,0 +1,180 @@
+//! The end of a session: the token is denied, the user's UserSigs are superseded, and Chat is told to drop them.
+//!
+//! The order is the safety of it. What the state says is on disk before the client hears of the logout; the kick follows in
+//! the background, is tried again until Chat takes it, and gives way to a new login. What was issued until it landed is
+//! never handed out again.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use http::StatusCode;
+use pingora::proxy::Session as PingoraSession;
+use tokio::time::{Instant, sleep};
+
+use super::context::RequestContext;
+use super::{UserSigProxy, parts};
+use crate::authorize::{Caller, Permit, Refusal, Target};
+use crate::identity::UserId;
+use crate::metrics::{KickOutcome, Metrics};
+use crate::state::kick::{KickAnswer, KickTicket};
+use crate::state::{Session, State};
+use crate::time::UnixTime;
+
+/// Tells Chat to drop a user's logins.
+#[async_trait]
+pub trait Kicker: Send + Sync {
+    /// One attempt, bounded in time.
+    async fn kick(&self, user: &UserId) -> KickAnswer;
+}
+
+/// Writes the state where it survives the process.
+#[async_trait]
+pub trait Keeper: Send + Sync {
+    /// Writes what changed and waits until it is on disk. A failure is the keeper's to report and to try again.
+    async fn keep(&self);
+}
+
+/// Ends sessions.
+pub struct Logouts {
+    state: Arc<State>,
+    keeper: Arc<dyn Keeper>,
+    kicker: Option<Arc<dyn Kicker>>,
+    metrics: Arc<Metrics>,
+}
+
+impl Logouts {
+    /// Ends sessions in `state`; without a kicker, no route ends any.
+    pub fn new(
+        state: Arc<State>,
+        keeper: Arc<dyn Keeper>,
+        kicker: Option<Arc<dyn Kicker>>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            state,
+            keeper,
+            kicker,
+            metrics,
+        }
+    }
+
+    /// Ends a session that the app has ended, and starts the kick.
+    pub(super) async fn end(self: &Arc<Self>, session: &Session<'_>) {
+        let ticket = self.state.log_out(session, now());
+        self.keeper.keep().await;
+        self.start_kick(ticket);
+    }
+
+    /// Starts the kicks that an earlier process did not get done.
+    pub fn resume(self: &Arc<Self>) {
+        for ticket in self.state.pending_kicks() {
+            self.start_kick(ticket);
+        }
+    }
+
+    /// Waits for the first attempt of a user's kick, but not for long: a login in between would be kicked with the rest.
+    pub(super) async fn wait_for_kick(&self, user: &UserId) {
+        let start = Instant::now();
+        while self.state.is_kick_under_way(user) && start.elapsed() < LOGIN_WAITS {
+            sleep(POLL).await;
+        }
+    }
+
+    /// Whether a login of the user had better wait.
+    pub(super) fn is_kick_under_way(&self, user: &UserId) -> bool {
+        self.state.is_kick_under_way(user)
+    }
+
+    fn start_kick(self: &Arc<Self>, ticket: KickTicket) {
+        if let Some(kicker) = self.kicker.clone() {
+            let logouts = Arc::clone(self);
+            tokio::spawn(async move { logouts.kick(&*kicker, &ticket).await });
+        }
+    }
+
+    async fn kick(&self, kicker: &dyn Kicker, ticket: &KickTicket) {
+        sleep(ticket.send_from.saturating_since(now())).await;
+        let mut pause = FIRST_PAUSE;
+        for _ in 0..ATTEMPTS {
+            let answer = kicker.kick(&ticket.user).await;
+            if answer == KickAnswer::Landed {
+                self.state.kick_landed(ticket, now());
+                self.metrics.count_kick(KickOutcome::Landed);
+                self.keeper.keep().await;
+                return;
+            }
+            self.metrics.count_kick(KickOutcome::Failed);
+            log_failure(answer);
+            if !self.state.kick_failed(ticket) {
+                return;
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            if !self.state.is_kick_wanted(ticket) {
+                return;
+            }
+        }
+    }
+}
+
+impl UserSigProxy {
+    /// The decision about a request, made again when its login would be issued under a kick that is on its way.
+    pub(super) async fn decide_after_kick(
+        &self,
+        session: &mut PingoraSession,
+        now: UnixTime,
+    ) -> Result<Permit, Refusal> {
+        let decision = self.decide(session, now).await;
+        let logouts = &self.settings.logouts;
+        match decision.as_ref().ok().and_then(logging_in) {
+            Some(user) if logouts.is_kick_under_way(&user) => {
+                logouts.wait_for_kick(&user).await;
+                self.settings
+                    .authorizer
+                    .authorize(&parts(session)?, self::now())
+            }
+            _ => decision,
+        }
+    }
+
+    /// Ends the caller's session when the app has answered its logout with success.
+    pub(super) async fn end_session(&self, status: StatusCode, ctx: &RequestContext) {
+        let ending = ctx.permit().and_then(|permit| permit.ending.clone());
+        let succeeded =
+            status.is_success() || (status.is_redirection() && status != StatusCode::NOT_MODIFIED);
+        if let Some(ending) = ending.filter(|_| succeeded) {
+            self.settings.logouts.end(&ending.session()).await;
+        }
+    }
+}
+
+/// The user whom a permit hands a UserSig; a renewal has its own pause.
+fn logging_in(permit: &Permit) -> Option<UserId> {
+    let Caller::User(user) = &permit.caller else {
+        return None;
+    };
+    let is_login = user.login.is_some() && permit.target != Target::UserSigRenewal;
+    is_login.then_some(user.user_id)
+}
+
+fn log_failure(answer: KickAnswer) {
+    match answer {
+        KickAnswer::Refused { error_code } => tracing::warn!(error_code, "Chat refused a kick"),
+        KickAnswer::Landed | KickAnswer::Unusable => {
+            tracing::warn!("a kick did not reach Chat, or had no usable answer");
+        }
+    }
+}
+
+fn now() -> UnixTime {
+    UnixTime::from(SystemTime::now())
+}
+
+/// A new login waits this long at most for the kick of the logout before it.
+const LOGIN_WAITS: Duration = Duration::from_secs(2);
+const POLL: Duration = Duration::from_millis(10);
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// About an hour.
+const ATTEMPTS: u32 = 64;

@@ -1,0 +1,213 @@
+//! One user: the rules of raising, kicking and renewing.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::identity::UserId;
+use crate::state::change::{Floor, UserChange};
+use crate::state::kick::KickTicket;
+use crate::state::{Generation, MAX_AHEAD, RENEWAL_PAUSE, SECOND, Session};
+use crate::time::UnixTime;
+
+/// What is known of one user.
+pub(super) struct Record {
+    generation: Generation,
+    /// Whether a UserSig may exist that is dated `not_before` while that lay ahead of the clock.
+    dated_ahead: AtomicBool,
+    renewed_at: Option<UnixTime>,
+    kick: Option<Kick>,
+    logouts: u32,
+    /// When the last of the counted logouts is forgotten.
+    logouts_until: UnixTime,
+    floor: Option<Floor>,
+}
+
+/// A kick that has not landed.
+struct Kick {
+    number: u64,
+    under_way: bool,
+    login_since: AtomicBool,
+}
+
+impl Record {
+    pub(super) fn new(generation: Generation) -> Self {
+        Self {
+            generation,
+            dated_ahead: AtomicBool::new(false),
+            renewed_at: None,
+            kick: None,
+            logouts: 0,
+            logouts_until: UnixTime::from_secs(0),
+            floor: None,
+        }
+    }
+
+    pub(super) fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// The generation for issuing at `now`.
+    pub(super) fn hand_out(&self, now: UnixTime) -> Generation {
+        if self.generation.not_before > now {
+            self.dated_ahead.store(true, Ordering::Relaxed);
+        }
+        self.generation
+    }
+
+    /// Starts a generation that is dated after everything that may have been issued until `latest`.
+    pub(super) fn raise(&mut self, number: u64, latest: UnixTime) {
+        let not_before = self.generation.not_before;
+        let taken = match std::mem::take(self.dated_ahead.get_mut()) {
+            true => latest.max(not_before),
+            false => latest,
+        };
+        self.generation = Generation {
+            number,
+            not_before: taken.saturating_add(SECOND).max(not_before),
+        };
+    }
+
+    pub(super) fn start_renewal(&mut self, now: UnixTime) -> Result<(), Duration> {
+        let elapsed = self.renewed_at.map(|at| now.saturating_since(at));
+        let set_back = self
+            .renewed_at
+            .is_some_and(|at| at.saturating_since(now) > MAX_AHEAD);
+        match elapsed.and_then(|elapsed| RENEWAL_PAUSE.checked_sub(elapsed)) {
+            Some(wait) if !wait.is_zero() && !set_back => Err(wait),
+            _ => {
+                self.renewed_at = Some(now);
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn count_logout(&mut self, now: UnixTime, until: UnixTime) -> bool {
+        if now >= self.logouts_until {
+            self.logouts = 0;
+        }
+        self.logouts = self.logouts.saturating_add(1);
+        self.logouts_until = self.logouts_until.max(until);
+        if self.logouts <= MAX_LOGOUTS {
+            return true;
+        }
+        self.floor = Some(Floor {
+            before: now.saturating_add(SECOND),
+            until: self.logouts_until,
+        });
+        false
+    }
+
+    pub(super) fn is_before_floor(&self, session: &Session<'_>) -> bool {
+        let floor = self.floor.as_ref();
+        floor.is_some_and(|floor| session.is_issued_before(floor.before))
+    }
+
+    pub(super) fn start_kick(&mut self) {
+        self.kick = Some(Kick {
+            number: self.generation.number,
+            under_way: true,
+            login_since: AtomicBool::new(false),
+        });
+    }
+
+    pub(super) fn ticket(&self, user: &UserId) -> KickTicket {
+        let number = self.kick.as_ref().map(|kick| kick.number);
+        let not_before = self.generation.not_before.as_secs();
+        KickTicket {
+            user: *user,
+            send_from: UnixTime::from_secs(not_before.saturating_sub(1)),
+            number: number.unwrap_or(self.generation.number),
+        }
+    }
+
+    /// A kick that landed also ends those before it.
+    pub(super) fn end_kick(&mut self, number: u64) {
+        if self.kick.as_ref().is_some_and(|kick| kick.number <= number) {
+            self.kick = None;
+        }
+    }
+
+    pub(super) fn kick_failed(&mut self, number: u64) {
+        if let Some(kick) = self.kick.as_mut().filter(|kick| kick.number == number) {
+            kick.under_way = false;
+        }
+    }
+
+    pub(super) fn is_kick_wanted(&self, number: u64) -> bool {
+        self.is_kick_pending() && self.kick.as_ref().is_some_and(|kick| kick.number == number)
+    }
+
+    pub(super) fn is_kick_pending(&self) -> bool {
+        let kick = self.kick.as_ref();
+        kick.is_some_and(|kick| !kick.login_since.load(Ordering::Acquire))
+    }
+
+    pub(super) fn is_kick_under_way(&self) -> bool {
+        self.kick.as_ref().is_some_and(|kick| kick.under_way)
+    }
+
+    pub(super) fn count_login(&self) -> bool {
+        let kick = self.kick.as_ref();
+        kick.is_some_and(|kick| !kick.login_since.swap(true, Ordering::AcqRel))
+    }
+
+    pub(super) fn sweep(&mut self, now: UnixTime) {
+        self.floor.take_if(|floor| floor.until <= now);
+    }
+
+    pub(super) fn change(&self, user: &UserId) -> UserChange {
+        UserChange {
+            user: *user,
+            not_before: self.generation.not_before,
+            renewed_at: self.renewed_at,
+            floor: self.floor,
+            kick: self.is_kick_pending(),
+        }
+    }
+
+    /// Whether a process that starts at `now`, with an empty cache, would do anything else without this record.
+    pub(super) fn counts_after_restart(&self, now: UnixTime) -> bool {
+        let renewed = self.renewed_at;
+        self.generation.not_before > now
+            || renewed.is_some_and(|at| now.saturating_since(at) < RENEWAL_PAUSE)
+            || self.floor.is_some()
+            || self.is_kick_pending()
+    }
+
+    pub(super) fn eviction_order(&self) -> (bool, u64) {
+        (self.floor.is_some(), self.generation.number)
+    }
+
+    pub(super) fn take_in(&mut self, change: &UserChange, number: u64, with_kick: bool) {
+        let is_ended_elsewhere = !change.kick && change.not_before >= self.generation.not_before;
+        if change.not_before > self.generation.not_before {
+            self.generation = Generation {
+                number,
+                not_before: change.not_before,
+            };
+            // Whoever wrote it may have issued at that very second.
+            *self.dated_ahead.get_mut() = true;
+        }
+        self.renewed_at = self.renewed_at.max(change.renewed_at);
+        self.floor = match (self.floor, change.floor) {
+            (Some(one), Some(other)) => Some(Floor {
+                before: one.before.max(other.before),
+                until: one.until.max(other.until),
+            }),
+            (one, other) => one.or(other),
+        };
+        if !with_kick {
+            // A login there, or a kick that landed.
+            let _ = is_ended_elsewhere && self.count_login();
+            return;
+        }
+        self.kick = change.kick.then(|| Kick {
+            number: self.generation.number,
+            under_way: false,
+            login_since: AtomicBool::new(false),
+        });
+    }
+}
+
+/// From here on a user's logouts are not kept one by one.
+const MAX_LOGOUTS: u32 = 1024;
