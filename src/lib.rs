@@ -23,7 +23,8 @@
 //!               = Permit
 //!           proxy::upstream_request_filter   inject into the request: here, nowhere earlier
 //!   ─▶ app
-//!           proxy::response_filter     inject into the answer, `no-store` whenever a UserSig leaves
+//!           proxy::response_filter · response_body_filter     inject into the answer, `no-store` whenever a UserSig
+//!                                      leaves; a logout that the app grants ends the session
 //!           proxy::logging             one access line, one counter
 //!   any ✗   proxy::respond             one `Rejection` → status, code, body, WWW-Authenticate
 //! ```

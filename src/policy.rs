@@ -2,7 +2,7 @@
 //!
 //! A raw path becomes a [`CanonicalPath`] or is refused; a [`RouteTable`] then names the one [`Route`] that applies.
 //! Routes match the decoded segments of the very path that is forwarded, so the app cannot be asked for something else
-//! than was judged here. Nothing here knows tokens, headers or the query. `authorize` calls it; `config` builds it.
+//! than was judged here. Nothing here reads tokens, headers or the query. `authorize` calls it; `config` builds it.
 
 mod host;
 mod methods;

@@ -64,6 +64,9 @@ pub enum SecretKeyError {
          Basic Information, 64 hexadecimal characters"
     )]
     Pem,
+    /// Fewer characters than anybody should sign with.
+    #[error("the key has fewer than {MIN_KEY_CHARACTERS} characters; the console shows 64")]
+    TooShort,
     /// White space or a character outside printable ASCII.
     #[error("the key holds white space or a character outside printable ASCII")]
     BadCharacter,
@@ -80,6 +83,9 @@ impl SecretKey {
         }
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(SecretKeyError::BadCharacter);
+        }
+        if text.len() < MIN_KEY_CHARACTERS {
+            return Err(SecretKeyError::TooShort);
         }
         Hmac::new_from_slice(text.as_bytes())
             .map(Self)
@@ -254,6 +260,9 @@ impl Issuer {
         })
     }
 }
+
+/// Half of what the console shows: no real key is shorter, and a mistaken file or variable often is.
+const MIN_KEY_CHARACTERS: usize = 32;
 
 fn tls_time(now: UnixTime) -> Result<u32, IssueError> {
     u32::try_from(now.as_secs()).map_err(|_| IssueError::ClockOutOfRange)

@@ -96,11 +96,18 @@ impl Minter<'_> {
                 std::fs::File::open(file).map_err(unreadable)?,
             )),
         };
-        for line in input.lines() {
+        for (number, line) in input.lines().enumerate() {
             let line = line.map_err(unreadable)?;
-            if !line.trim().is_empty() {
-                self.mint(line.trim(), output)?;
+            let name = line.trim();
+            if name.is_empty() {
+                continue;
             }
+            self.mint(name, output).map_err(|error| match error {
+                CliError::Refused(why) => {
+                    CliError::Refused(format!("{}:{}: {why}", file.display(), number + 1))
+                }
+                other => other,
+            })?;
         }
         Ok(())
     }

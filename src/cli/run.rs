@@ -22,7 +22,11 @@ impl Run {
         let config = load(&self.file.config)?;
         start_logging(&config);
         let mut runner = Runner::new(&config.runtime);
+        let addresses = config.listen.clone();
         runner.add_proxy(config)?;
+        for address in addresses {
+            tracing::info!(%address, "listening");
+        }
         runner.run()
     }
 }
@@ -43,8 +47,5 @@ pub(super) fn start_logging(config: &Config) {
     telemetry::init(format, level);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
-    }
-    for address in &config.listen {
-        tracing::info!(%address, "listening");
     }
 }

@@ -15,6 +15,7 @@ use toml::de::DeTable;
 pub(super) use self::value::Value;
 pub(super) use self::words::{closest, is_unexpanded};
 use super::error::{Place, Report};
+use super::secrets::looks_like_key;
 
 /// Parses the text and hands its root table to `read`, unless the text is not TOML: then the report has every place
 /// where it is not. What stands on a line is never repeated, since it may be a secret.
@@ -188,6 +189,12 @@ impl<'a> Table<'a> {
 }
 
 fn join(parent: &str, key: &str) -> String {
+    // A secret may have been written where a name belongs.
+    let key = if looks_like_key(key) {
+        "[redacted]"
+    } else {
+        key
+    };
     let bare = !key.is_empty()
         && key
             .bytes()

@@ -299,7 +299,7 @@ fn check_content(bytes: &[u8], source: &Source) -> Result<(), Fault> {
 }
 
 /// Whether a name is so long and even that it may be a key: no words, only digits of some base.
-fn looks_like_key(name: &str) -> bool {
+pub(super) fn looks_like_key(name: &str) -> bool {
     let base = name.rsplit('/').next().unwrap_or(name);
     let is_run = |run: &str| run.len() >= 24 && run.bytes().any(|byte| byte.is_ascii_digit());
     base.len() > 128

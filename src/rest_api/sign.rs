@@ -188,12 +188,13 @@ mod tests {
     use crate::usersig::decode::Decoded;
 
     const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
+    const KEY: &str = "a-key-of-the-tests-that-is-long-enough";
 
     fn signer() -> Signer {
         Signer::new(
             Endpoint::of_region("singapore").unwrap(),
             SdkAppId::new(20_001_234).unwrap(),
-            SecretKey::parse("a-key").unwrap(),
+            SecretKey::parse(KEY).unwrap(),
             AdminAccount::parse("administrator").unwrap(),
         )
     }
@@ -224,10 +225,7 @@ mod tests {
             (decoded.identifier.as_str(), decoded.expire),
             ("administrator", 600)
         );
-        assert_eq!(
-            decoded.verify(&SecretKey::parse("a-key").unwrap(), NOW),
-            Ok(())
-        );
+        assert_eq!(decoded.verify(&SecretKey::parse(KEY).unwrap(), NOW), Ok(()));
     }
 
     #[test]
@@ -235,7 +233,7 @@ mod tests {
         let uri = signer().sign(Command::Kick, 7, NOW).unwrap();
         let printed = format!("{uri:?} {:?}", signer());
         assert!(!printed.contains("eJ"), "{printed}");
-        assert!(!printed.contains("a-key"), "{printed}");
+        assert!(!printed.contains(KEY), "{printed}");
     }
 
     #[test]

@@ -152,7 +152,7 @@ fn a_body_beyond_the_limit_is_refused_and_one_at_the_limit_is_not() {
 #[test]
 fn a_user_sig_is_refused_with_the_code_of_what_is_wrong() {
     let good = good();
-    let other = SecretKey::parse("fedcba98").unwrap();
+    let other = SecretKey::parse(&"fedcba98".repeat(8)).unwrap();
     let cases = [
         ("good", 0, good.clone()),
         ("not base64", 70003, "no UserSig at all".to_owned()),
@@ -257,7 +257,7 @@ fn the_life_of_a_user_sig_is_judged_by_the_time_given() {
 
 #[test]
 fn an_expired_user_sig_of_another_key_is_reported_as_of_another_key() {
-    let other = SecretKey::parse("fedcba98").unwrap();
+    let other = SecretKey::parse(&"fedcba98".repeat(8)).unwrap();
     let user_sig = Fields {
         time: 1,
         ..fields()

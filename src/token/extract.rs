@@ -205,10 +205,12 @@ fn credentials<'a>(value: &'a str, scheme: &str) -> Result<Option<&'a str>, Extr
     Ok(None)
 }
 
+/// What follows the scheme. A tab ends the word too, because servers split there; it is then no part of any token.
 fn after_scheme<'a>(value: &'a str, scheme: &str) -> Option<&'a str> {
-    let (word, token) = value.split_once(' ').unwrap_or((value, ""));
+    let end = value.find([' ', '\t']).unwrap_or(value.len());
+    let (word, rest) = value.split_at_checked(end)?;
     word.eq_ignore_ascii_case(scheme)
-        .then(|| token.trim_start_matches(' '))
+        .then(|| rest.trim_start_matches(' '))
 }
 
 /// RFC 6265 section 5.4, with the several `cookie` fields of HTTP/2 read as one (RFC 9113 section 8.2.3).

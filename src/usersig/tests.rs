@@ -235,10 +235,12 @@ fn keys_that_cannot_be_the_console_key_are_refused_with_a_reason() {
         ("trailing newline", "abc\n", SecretKeyError::BadCharacter),
         ("inner space", "ab cd", SecretKeyError::BadCharacter),
         ("non-ASCII", "abcé", SecretKeyError::BadCharacter),
+        ("31 characters", &KEY[..31], SecretKeyError::TooShort),
     ] {
         assert_eq!(SecretKey::parse(text).err(), Some(error), "{name}");
     }
     assert!(SecretKey::parse(KEY).is_ok());
+    assert!(SecretKey::parse(&KEY[..32]).is_ok());
 }
 
 #[test]

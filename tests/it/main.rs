@@ -17,6 +17,8 @@ mod apps;
 mod commands;
 mod edge;
 mod foreign;
+mod keys;
 mod layers;
+mod logout;
 mod sources;
 mod zlib;

@@ -3,6 +3,7 @@
 pub(crate) mod app;
 pub(crate) mod client;
 pub(crate) mod foreign;
+pub(crate) mod keys;
 pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod tokens;

@@ -127,7 +127,7 @@ pub(super) fn site(change: impl FnOnce(&mut Settings)) -> Authorizer {
         ],
         issuer: Issuer::new(
             SdkAppId::new(1_400_000_000).unwrap(),
-            SecretKey::parse("the-key-of-nobody").unwrap(),
+            SecretKey::parse("the-key-of-nobody-and-of-no-app-at-all").unwrap(),
             Lifetime::new(LIFETIME).unwrap(),
         ),
         min_remaining: MIN_REMAINING,

@@ -126,11 +126,14 @@ fn route(
             "\"session\", \"optional\", \"public\" or \"deny\"",
         )
         .and_then(|value| value.choice(ACCESSES));
-    let session = match table.get("session_from_response") {
-        Some(value) => Some(answer::session(&value)?),
-        None => None,
-    };
-    let (inject, json) = answer::inject(&table, access, session.as_ref());
+    // The inner option is a session that is written wrong, which must not hide what else is.
+    let session = table
+        .get("session_from_response")
+        .map(|value| answer::session(&value));
+    let begins_session = session.is_some();
+    let session = session.map_or(Some(None), |session| session.map(Some));
+    let known = session.as_ref().and_then(Option::as_ref);
+    let (inject, json) = answer::inject(&table, access, known, begins_session);
     let upstream = match table.get("upstream") {
         Some(value) => upstream_index(&value, upstreams),
         None => Some(0),
@@ -143,7 +146,7 @@ fn route(
         methods: matched.methods,
         access: access?,
         inject,
-        answer: answer::rule(session, json, answer::ends_session(&table, access)),
+        answer: answer::rule(session?, json, answer::ends_session(&table, access)),
         upstream: upstream?,
     })
 }

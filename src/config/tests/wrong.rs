@@ -15,6 +15,9 @@ fn every_fault_is_reported_with_its_place_and_a_hint() {
 fn every_warning_has_its_place_and_leaves_the_configuration_usable() {
     let mut world = World::new();
     world.env.insert("SHORT", "not64hex".to_owned());
+    world
+        .env
+        .insert("ODD", "not-64-hexadecimal-characters-but-long".to_owned());
     world.file(
         "mixed.jwks",
         JWKS.replace("[", r#"[{"kty":"oct","k":"AAAA"},"#),
@@ -164,7 +167,7 @@ allow_short_secret = true"#,
     Row {
         name: "a Chat key of another form",
         from: r#"{ env = "CHAT" }"#,
-        to: r#"{ env = "SHORT" }"#,
+        to: r#"{ env = "ODD" }"#,
         errors: &[
             "6:14: chat.secret_key: the key is not 64 hexadecimal characters (the console shows it under Basic Information; it is used as it stands there)",
         ],
@@ -228,7 +231,7 @@ const ROWS: &[Row] = &[
 path_prefix = "/x"
 [routes]"#,
         errors: &[
-            "14:2: rest_api: unknown key (known here: demo, secret_files, listen, ops, runtime, log, cors, upstream, chat, session, identity, routes, route, inject, usersig_endpoint)",
+            "14:2: rest_api: unknown key (known here: demo, secret_files, listen, ops, runtime, log, cors, upstream, chat, session, identity, routes, route, inject, store, usersig_endpoint)",
         ],
     },
     Row {

@@ -205,6 +205,11 @@ fn h11_a_repeated_or_joined_authorization_is_refused() {
         ("basic last", vec![&one, "Basic dTpw"], CONFLICT),
         ("joined", vec![&format!("{one}, {two}")], MALFORMED),
         (
+            "tab after the scheme",
+            vec![&format!("Bearer\t{A}")],
+            MALFORMED,
+        ),
+        (
             "joined after basic",
             vec![&format!("Basic dTpw, {one}")],
             CONFLICT,

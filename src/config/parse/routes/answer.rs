@@ -45,6 +45,7 @@ pub(super) fn inject(
     table: &Table<'_>,
     access: Option<Access>,
     session: Option<&SessionFromResponse>,
+    begins_session: bool,
 ) -> (Inject, Option<JsonPointer>) {
     let flags = &["request_headers", "response_headers", "response_cookie"];
     let Some(value) = table.get("inject") else {
@@ -64,23 +65,22 @@ pub(super) fn inject(
     let json = places
         .get("response_json")
         .and_then(|value| value.parsed(JsonPointer::parse));
-    check(&value, access, session, inject, json.is_some());
+    let into_answer = inject.response_headers || inject.response_cookie || json.is_some();
+    let is_for_nobody = match access {
+        Some(Access::Deny) => inject.request_headers || into_answer,
+        Some(Access::Public) => inject.request_headers || (into_answer && !begins_session),
+        Some(Access::Session | Access::Optional) | None => false,
+    };
+    check(&value, session, inject, is_for_nobody);
     (inject, json)
 }
 
 fn check(
     value: &Value<'_>,
-    access: Option<Access>,
     session: Option<&SessionFromResponse>,
     inject: Inject,
-    json: bool,
+    is_for_nobody: bool,
 ) {
-    let into_answer = inject.response_headers || inject.response_cookie || json;
-    let is_for_nobody = match access {
-        Some(Access::Deny) => inject.request_headers || into_answer,
-        Some(Access::Public) => inject.request_headers || (into_answer && session.is_none()),
-        Some(Access::Session | Access::Optional) | None => false,
-    };
     if is_for_nobody {
         value.error(
             "nobody is known on a public route, and nothing passes a denied one",

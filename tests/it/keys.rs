@@ -1,0 +1,293 @@
+//! Key sets that an issuer publishes, on the running program in front of a key server that fails, changes and goes away.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use serde_json::json;
+
+use crate::support::keys::{KeyServer, Signer, answer, key_set};
+use crate::support::{App, Connection, Proxy, Response, config, get, tokens};
+
+/// A proxy whose issuer publishes its keys on the server: `/app/..` needs a session, `/public` does not.
+fn proxy(app: &App, server: &KeyServer, refresh: &str) -> Proxy {
+    let url = format!("http://{}/keys?hidden=1", server.address);
+    with_issuer(
+        app,
+        &format!("keys = {{ jwks_url = \"{url}\", refresh = \"{refresh}\" }}"),
+    )
+}
+
+fn with_issuer(app: &App, lines: &str) -> Proxy {
+    let routes = "default_access = \"public\"\n[[route]]\nmatch = { path = \"/app/{*rest}\" }\n\
+                  access = \"session\"\ninject = { request_headers = true }\n";
+    let secret = "algorithms = [\"HS256\"]\nkeys = { secret = { file = \"session-secret\" } }";
+    let text = config(app.address, routes);
+    assert!(text.contains(secret));
+    Proxy::start(&text.replace(secret, &format!("algorithms = [\"EdDSA\"]\n{lines}")))
+}
+
+/// A key set that is in use.
+fn loaded(app: &App, server: &KeyServer, refresh: &str) -> Proxy {
+    let proxy = proxy(app, server, refresh);
+    proxy.log_line(|line| line["message"] == NEW_SET);
+    proxy
+}
+
+fn ask(proxy: &Proxy, header_lines: &str) -> Response {
+    get(proxy.address, "/app/page", header_lines)
+}
+
+fn refused(response: &Response) -> (u16, String) {
+    (response.status, response.code())
+}
+
+fn metric(proxy: &Proxy, series: &str) -> u64 {
+    let text = get(proxy.ops, "/metrics", "").text();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(&format!("usersig_proxy_{series} ")));
+    line.unwrap_or_else(|| panic!("no {series}: {text}"))
+        .parse()
+        .unwrap()
+}
+
+#[test]
+fn k3_k4_a_session_gets_503_until_there_are_keys_and_nobody_passes() {
+    let (app, signer) = (App::start(), Signer::new("a"));
+    let server = KeyServer::start(answer(500, "down"));
+    let proxy = proxy(&app, &server, "10m");
+    let unavailable = (503, "keys_unavailable".to_owned());
+    for (case, token) in [
+        ("the issuer's", signer.bearer("42")),
+        ("somebody's", Signer::new("a").bearer("42")),
+        ("without a known key", signer.bearer_with_id("42", "b")),
+    ] {
+        assert_eq!(refused(&ask(&proxy, &token)), unavailable, "{case}");
+    }
+    let with_secret = ask(&proxy, &tokens::bearer("42"));
+    assert_eq!(refused(&with_secret), (401, "token_invalid".to_owned()));
+    let nothing = ask(&proxy, "");
+    assert_eq!(refused(&nothing), (401, "token_missing".to_owned()));
+    assert!(app.seen().is_empty());
+    assert_eq!(get(proxy.address, "/public", "").status, 200);
+    app.next();
+    let ready = get(proxy.ops, "/readyz", "");
+    assert_eq!(ready.status, 200);
+    let ready = ready.text();
+    let line = "ready\nkeys of app: none; failed fetches: ";
+    assert!(
+        ready.starts_with(line) && ready.ends_with("the last by status\n"),
+        "{ready}"
+    );
+    assert_eq!(metric(&proxy, r#"key_set_keys{issuer="app"}"#), 0);
+    assert_eq!(metric(&proxy, CHANGED), 0);
+
+    server.answer(key_set(&[&signer]));
+    proxy.log_line(|line| line["message"] == NEW_SET);
+    assert_eq!(ask(&proxy, &signer.bearer("42")).status, 200);
+    assert_eq!(app.next().header("X-Chat-UserID"), Some("42"));
+    let others = ask(&proxy, &Signer::new("a").bearer("42"));
+    assert_eq!(refused(&others), (401, "token_invalid".to_owned()));
+    assert_eq!(metric(&proxy, r#"key_set_keys{issuer="app"}"#), 1);
+    assert_eq!(metric(&proxy, CHANGED), 1);
+    assert!(
+        metric(
+            &proxy,
+            r#"key_set_refreshes_total{issuer="app",result="status"}"#
+        ) >= 1
+    );
+    let ready = get(proxy.ops, "/readyz", "").text();
+    assert!(
+        ready.starts_with("ready\nkeys of app: 1 in use, "),
+        "{ready}"
+    );
+    assert!(
+        !ready.contains("failed") && !ready.contains("hidden"),
+        "{ready}"
+    );
+    assert!(!proxy.printed().contains("hidden=1"), "a query was printed");
+}
+
+#[test]
+fn k2_a_thousand_requests_at_the_start_cause_one_fetch() {
+    let (app, signer) = (App::start(), Signer::new("a"));
+    let server = KeyServer::start(key_set(&[&signer]));
+    let proxy = proxy(&app, &server, "10m");
+    let token = signer.bearer("42");
+    thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    assert_eq!(ask(&proxy, &token).status, 200);
+                }
+            });
+        }
+    });
+    assert_eq!(server.fetches(), 1);
+}
+
+#[test]
+fn k5_keys_rotate_while_traffic_runs_and_a_withdrawn_key_stops() {
+    let (app, old, new) = (App::start(), Signer::new("old"), Signer::new("new"));
+    let server = KeyServer::start(key_set(&[&old]));
+    let proxy = loaded(&app, &server, "10s");
+    let (old, new) = (old_and_token(old), old_and_token(new));
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let traffic = || {
+            let mut connection = Connection::open(proxy.address);
+            let mut served = 0;
+            while !done.load(Ordering::SeqCst) {
+                let response = connection.request(request(&old.1));
+                assert_eq!(response.status, 200, "{response:?}");
+                served += 1;
+            }
+            served
+        };
+        let workers = [scope.spawn(traffic), scope.spawn(traffic)];
+        server.answer(key_set(&[&old.0, &new.0]));
+        assert_eq!(
+            ask(&proxy, &new.1).status,
+            200,
+            "the first token of the new key"
+        );
+        assert_eq!(ask(&proxy, &old.1).status, 200);
+        done.store(true, Ordering::SeqCst);
+        for worker in workers {
+            assert!(worker.join().unwrap() > 0);
+        }
+    });
+    server.answer(key_set(&[&new.0]));
+    let before = server.fetches();
+    let mut status = ask(&proxy, &old.1).status;
+    while status == 200 {
+        assert!(
+            server.fetches() < before + 2,
+            "the withdrawn key is still used"
+        );
+        status = ask(&proxy, &old.1).status;
+    }
+    assert_eq!(status, 401);
+    assert_eq!(ask(&proxy, &new.1).status, 200);
+}
+
+fn old_and_token(signer: Signer) -> (Signer, String) {
+    let token = signer.bearer("42");
+    (signer, token)
+}
+
+fn request(header_lines: &str) -> String {
+    format!("GET /app/page HTTP/1.1\r\nHost: localhost\r\n{header_lines}\r\n")
+}
+
+#[test]
+fn k3_the_last_good_keys_stay_while_their_source_is_down() {
+    for (reason, broken) in [
+        ("status", answer(503, "")),
+        (
+            "redirect",
+            b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\n\r\n".to_vec(),
+        ),
+        ("key_set", answer(200, "<!doctype html>")),
+        ("key_set", answer(200, r#"{"keys":[]}"#)),
+        ("broken", Vec::new()),
+        (
+            "too_large",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n{".to_vec(),
+        ),
+        (
+            "encoded",
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}".to_vec(),
+        ),
+    ] {
+        let (app, signer) = (App::start(), Signer::new("a"));
+        let server = KeyServer::start(key_set(&[&signer]));
+        let proxy = loaded(&app, &server, "10m");
+        server.answer(broken);
+        let unknown = ask(&proxy, &Signer::new("b").bearer("42"));
+        assert_eq!(
+            refused(&unknown),
+            (401, "token_invalid".to_owned()),
+            "{reason}"
+        );
+        assert!(server.fetches() >= 2, "{reason}");
+        assert_eq!(ask(&proxy, &signer.bearer("42")).status, 200, "{reason}");
+        let ready = get(proxy.ops, "/readyz", "").text();
+        assert!(ready.contains("keys of app: 1 in use"), "{ready}");
+        assert!(
+            ready.ends_with(&format!("the last by {reason}\n")),
+            "{ready}"
+        );
+        let line = proxy.log_line(|line| line["message"] == "no new key set");
+        assert_eq!(
+            (&line["reason"], &line["issuer"]),
+            (&json!(reason), &json!("app"))
+        );
+    }
+}
+
+#[test]
+fn k1_a_flood_of_unknown_key_ids_causes_few_fetches_and_disturbs_no_user() {
+    let (app, signer, flooder) = (App::start(), Signer::new("a"), Signer::new("b"));
+    let server = KeyServer::start(key_set(&[&signer]));
+    let proxy = loaded(&app, &server, "10m");
+    let good = request(&signer.bearer("42"));
+    let claims = json!({ "sub": "42", "exp": tokens::now() + 600 });
+    let started = Instant::now();
+    thread::scope(|scope| {
+        for worker in 0..FLOODERS {
+            let (proxy, flooder, claims) = (&proxy, &flooder, &claims);
+            scope.spawn(move || {
+                let mut connection = Connection::open(proxy.address);
+                for number in 0..FLOOD / FLOODERS {
+                    let token = flooder.sign(&format!("{worker}-{number}"), claims);
+                    let line = format!("Authorization: Bearer {token}\r\n");
+                    assert_eq!(connection.request(request(&line)).status, 401);
+                }
+            });
+        }
+        scope.spawn(|| {
+            let mut connection = Connection::open(proxy.address);
+            for _ in 0..500 {
+                assert_eq!(connection.request(&good).status, 200);
+            }
+        });
+    });
+    // The first, and one in each ten seconds.
+    let allowed = 2 + started.elapsed().as_secs() / 10;
+    let fetches = u64::try_from(server.fetches()).unwrap();
+    assert!((2..=allowed).contains(&fetches), "{fetches} of {allowed}");
+}
+
+#[test]
+fn an_oidc_issuer_is_discovered_and_k4_another_name_is_not_believed() {
+    let (app, signer) = (App::start(), Signer::new("a"));
+    let server = KeyServer::start(key_set(&[&signer]));
+    let claims = |issuer: &str| json!({ "iss": issuer, "sub": "42", "exp": tokens::now() + 600 });
+    let ask_as = |proxy: &Proxy, issuer: &str| {
+        let token = signer.sign("a", &claims(issuer));
+        tokens::note(&token);
+        ask(proxy, &format!("Authorization: Bearer {token}\r\n"))
+    };
+    let lines = |issuer: &str| format!("issuer = \"{issuer}\"\nkeys = {{ oidc = true }}");
+    let issuer = format!("http://{}", server.address);
+    let discovered = with_issuer(&app, &lines(&issuer));
+    assert_eq!(ask_as(&discovered, &issuer).status, 200);
+    assert_eq!(ask_as(&discovered, "http://127.0.0.1").status, 401);
+
+    // The same server by another name: its document names itself.
+    let other = format!("{issuer}/");
+    let misled = with_issuer(&app, &lines(&other));
+    assert_eq!(
+        refused(&ask_as(&misled, &other)),
+        (503, "keys_unavailable".to_owned())
+    );
+    let line = misled.log_line(|line| line["message"] == "no new key set");
+    assert_eq!(line["reason"], "discovery");
+}
+
+const NEW_SET: &str = "new key set";
+const CHANGED: &str = r#"key_set_refreshes_total{issuer="app",result="changed"}"#;
+const FLOODERS: usize = 4;
+const FLOOD: usize = 10_000;

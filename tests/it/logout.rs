@@ -1,0 +1,424 @@
+//! The end of a session and its renewal: the app, the program, and Chat as the sandbox or as a fake that can fail.
+
+use std::collections::VecDeque;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::program::{Background, program};
+use crate::support::proxy::{CHAT_KEY, SDK_APP_ID, free_address};
+use crate::support::tokens::{now, sign};
+use crate::support::{App, Connection, Proxy, Recorded, Response, config, get, send};
+
+#[test]
+fn a_logout_voids_the_session_and_a_new_login_works_within_the_same_second() {
+    let (app, sandbox) = (app(), Sandbox::start());
+    let proxy = Proxy::start(&settings(&app, sandbox.address));
+    let mut token = session("42");
+    let mut user_sig = login(&proxy, &token);
+    assert_eq!(sandbox.judge("42", &user_sig), 0);
+    for round in 1..=3 {
+        assert_eq!(log_out(&proxy, &token, "").status, 204);
+        let (old_token, old_sig) = (token, user_sig);
+        let refused = endpoint(&proxy, "GET", &old_token);
+        assert_eq!(
+            (refused.status, refused.code().as_str()),
+            (401, "token_invalid")
+        );
+        token = session("42");
+        user_sig = login(&proxy, &token);
+        assert_eq!(sandbox.judge("42", &user_sig), 0, "round {round}");
+        assert_eq!(sandbox.judge("42", &old_sig), 70052, "round {round}");
+        wait_for_kicks(&proxy, "landed", round);
+    }
+    proxy.log_line(|line| {
+        line["fields"]["reason"] == "logged_out" || line["reason"] == "logged_out"
+    });
+    assert_eq!(kicks(&proxy, "failed"), 0);
+}
+
+#[test]
+fn a_logout_that_the_app_refuses_ends_nothing() {
+    let (app, chat) = (app(), Chat::start());
+    let proxy = Proxy::start(&settings(&app, chat.app.address));
+    let token = session("42");
+    let user_sig = login(&proxy, &token);
+    for (query, status) in [("?500", 500), ("?404", 404), ("?304", 304)] {
+        assert_eq!(log_out(&proxy, &token, query).status, status);
+        assert_eq!(login(&proxy, &token), user_sig, "{query}");
+    }
+    // The twins; their kick is the first that Chat hears of.
+    for (query, status, user) in [("?302", 302, "43"), ("?200", 200, "44")] {
+        let token = session(user);
+        assert_eq!(log_out(&proxy, &token, query).status, status);
+        assert_eq!(endpoint(&proxy, "GET", &token).status, 401, "{query}");
+        assert_eq!(body_of(&chat.app.next()), json!({ "UserID": user }));
+    }
+    assert_eq!(login(&proxy, &token), user_sig);
+}
+
+#[test]
+fn a6_a_kick_is_tried_again_until_error_code_0_and_its_credential_goes_to_chat_only() {
+    let (app, chat) = (app(), Chat::start());
+    let elsewhere = App::start();
+    let redirect = format!("Location: http://{}/\r\n", elsewhere.address);
+    chat.answers.lock().unwrap().extend([
+        answer("307 Temporary Redirect", &redirect, ""),
+        answer("200 OK", "", &refusal(70107)),
+    ]);
+    let proxy = Proxy::start(&settings(&app, chat.app.address));
+    let token = session("42");
+    let answer = log_out(&proxy, &token, "");
+    let kicks_seen = [chat.app.next(), chat.app.next(), chat.app.next()];
+    wait_for_kicks(&proxy, "landed", 1);
+    assert_eq!((kicks(&proxy, "failed"), kicks(&proxy, "landed")), (2, 1));
+    assert_eq!(elsewhere.seen().len(), 0);
+
+    let mut told = app
+        .seen()
+        .into_iter()
+        .map(|request| request.raw)
+        .collect::<Vec<_>>();
+    told.push(format!("{answer:?}").into_bytes());
+    told.push(metrics(&proxy).into_bytes());
+    let mut numbers = Vec::new();
+    for kick in &kicks_seen {
+        assert_eq!(kick.method, "POST");
+        assert_eq!(body_of(kick), json!({ "UserID": "42" }));
+        let (path, query) = kick.target.split_once('?').unwrap();
+        assert_eq!(path, "/v4/im_open_login_svc/kick");
+        let pairs: Vec<_> = query
+            .split('&')
+            .map(|pair| pair.split_once('=').unwrap())
+            .collect();
+        let [app_id, admin, sig, random, kind] = pairs[..] else {
+            panic!("not our five parameters: {}", kick.target)
+        };
+        assert_eq!(app_id, ("sdkappid", SDK_APP_ID.to_string().as_str()));
+        assert_eq!(admin, ("identifier", "administrator"));
+        assert_eq!(kind, ("contenttype", "json"));
+        assert!(sig.0 == "usersig" && random.0 == "random");
+        assert!(random.1.parse::<u32>().is_ok());
+        numbers.push(random.1);
+        let raw = String::from_utf8_lossy(&kick.raw).into_owned();
+        assert_eq!(raw.matches(sig.1).count(), 1);
+        for secret in [CHAT_KEY, &token] {
+            assert!(!raw.contains(secret));
+        }
+        for told in &told {
+            assert!(!String::from_utf8_lossy(told).contains(sig.1));
+        }
+        assert!(!proxy.printed().contains(sig.1));
+    }
+    numbers.dedup();
+    assert!(numbers.len() > 1, "{numbers:?}");
+}
+
+#[test]
+fn a_kick_waits_for_a_chat_that_is_down() {
+    let (app, address) = (app(), free_address());
+    let proxy = Proxy::start(&settings(&app, address));
+    let token = session("42");
+    let user_sig = login(&proxy, &token);
+    assert_eq!(log_out(&proxy, &token, "").status, 204);
+    assert_eq!(endpoint(&proxy, "GET", &token).status, 401);
+    wait_for_kicks(&proxy, "failed", 1);
+    let sandbox = Sandbox::start_at(address);
+    assert_eq!(sandbox.judge("42", &user_sig), 0);
+    wait_for_kicks(&proxy, "landed", 1);
+    assert_eq!(sandbox.judge("42", &user_sig), 70052);
+}
+
+#[test]
+fn a_new_login_ends_the_retries_of_a_kick() {
+    let (app, chat) = (app(), Chat::start());
+    let failures = std::iter::repeat_n(answer("200 OK", "", &refusal(60008)), 16);
+    chat.answers.lock().unwrap().extend(failures);
+    let proxy = Proxy::start(&settings(&app, chat.app.address));
+    log_out(&proxy, &session("42"), "");
+    wait_for_kicks(&proxy, "failed", 1);
+    login(&proxy, &session("42"));
+    log_out(&proxy, &session("43"), "");
+    // The second attempt for 43 is due later than that for 42 would be.
+    let users: Vec<_> = (0..3).map(|_| body_of(&chat.app.next())).collect();
+    let kick = |user| json!({ "UserID": user });
+    assert_eq!(users, [kick("42"), kick("43"), kick("43")]);
+}
+
+#[test]
+fn a_login_during_a_kick_gets_a_user_sig_that_is_later_than_the_kick() {
+    let (sender, ticks) = mpsc::channel();
+    let ticks = Mutex::new(ticks);
+    let chat = App::with(move |_, stream| {
+        let _ = ticks.lock().unwrap().recv();
+        stream.write_all(&answer("200 OK", "", LANDED)).is_ok()
+    });
+    let app = app();
+    let proxy = Proxy::start(&settings(&app, chat.address));
+    let ended = session("42");
+    login(&proxy, &ended);
+    log_out(&proxy, &ended, "");
+    chat.next();
+    let new = session("42");
+    let (issued, landed) = thread::scope(|scope| {
+        let login = scope.spawn(|| endpoint(&proxy, "GET", &new));
+        let start = now();
+        while now() == start {
+            thread::park_timeout(POLL);
+        }
+        let landed = now();
+        sender.send(()).unwrap();
+        (login.join().unwrap().json(), landed)
+    });
+    let dated = issued["expiresAt"].as_u64().unwrap() - LIFETIME;
+    assert!(dated > landed, "dated {dated}, kicked at {landed}");
+}
+
+#[test]
+fn a_crash_forgets_neither_the_logout_nor_its_kick_nor_the_renewal() {
+    let (app, chat, folder) = (app(), Chat::start(), TempDir::new().unwrap());
+    chat.answers
+        .lock()
+        .unwrap()
+        .push_back(answer("200 OK", "", &refusal(60008)));
+    let file = folder.path().join("state");
+    let settings = settings(&app, chat.app.address);
+    let settings = format!("{settings}\n[store]\nfile = {:?}\n", file.to_str().unwrap());
+    let proxy = Proxy::start(&settings);
+    let (ended, renewed) = (session("42"), session("43"));
+    log_out(&proxy, &ended, "");
+    wait_for_kicks(&proxy, "failed", 1);
+    let at = now();
+    let answer = endpoint(&proxy, "POST", &renewed).json();
+    assert!(answer["expiresAt"].as_u64().unwrap() > at + LIFETIME);
+    chat.app.next();
+    // Killed at once: what matters was on disk before the answers.
+    drop(proxy);
+
+    let proxy = Proxy::start(&settings);
+    assert_eq!(endpoint(&proxy, "GET", &ended).status, 401);
+    assert_eq!(body_of(&chat.app.next()), json!({ "UserID": "42" }));
+    wait_for_kicks(&proxy, "landed", 1);
+    assert_eq!(endpoint(&proxy, "POST", &renewed).status, 429);
+    let again = endpoint(&proxy, "GET", &renewed).json();
+    assert!(again["expiresAt"].as_u64() >= answer["expiresAt"].as_u64());
+    let stored = std::fs::read(&file).unwrap();
+    let stored = String::from_utf8_lossy(&stored);
+    for secret in [&ended, &renewed, CHAT_KEY, "eJ"] {
+        assert!(!stored.contains(secret), "the store holds {secret}");
+    }
+}
+
+#[test]
+fn a_renewal_supersedes_the_user_sig_and_is_limited() {
+    let (app, chat) = (app(), Chat::start());
+    let proxy = Proxy::start(&settings(&app, chat.app.address));
+    let (token, same_user) = (session("42"), session("42"));
+    let old = login(&proxy, &token);
+    let renewed = endpoint(&proxy, "POST", &token);
+    assert_eq!(renewed.header("cache-control"), Some("no-store"));
+    let new = user_sig(&renewed);
+    assert_ne!(new, old);
+    for session in [&token, &same_user] {
+        let refused = endpoint(&proxy, "POST", session);
+        assert_eq!(refused.status, 429);
+        let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=10).contains(&wait), "{wait}");
+        assert_eq!(endpoint(&proxy, "HEAD", session).status, 200);
+        assert_eq!(login(&proxy, session), new);
+    }
+    assert_eq!(endpoint(&proxy, "POST", &session("43")).status, 200);
+    assert_eq!(chat.app.seen().len(), 0, "a renewal kicks nobody");
+}
+
+#[test]
+fn a_body_of_a_renewal_is_not_the_next_request() {
+    let app = app();
+    let proxy = Proxy::start(&settings(&app, free_address()));
+    let smuggled = "GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut connection = Connection::open(proxy.address);
+    let head = request("POST", "/_chat/usersig", &session("42"));
+    let length = format!("Content-Length: {}\r\n\r\n", smuggled.len());
+    let with_body = head.replace("\r\n\r\n", &format!("\r\n{length}")) + smuggled;
+    assert_eq!(connection.request(with_body).status, 200);
+    // Closed or open: what follows is answered as itself or not at all.
+    connection.write(request("GET", "/_chat/usersig", &session("42")));
+    if let Some(answer) = connection.read_response(false) {
+        assert_eq!(answer.json()["userId"], "42");
+    }
+    assert_eq!(app.seen().len(), 0);
+}
+
+/// Answers a logout with the status that the query names.
+fn app() -> App {
+    App::with(|request, stream| {
+        let status = match request.target.split_once('?') {
+            Some((_, status)) => status,
+            None => "204",
+        };
+        let length = match status {
+            "204" | "304" => "",
+            _ => "Content-Length: 0\r\n",
+        };
+        write!(stream, "HTTP/1.1 {status} X\r\n{length}\r\n").is_ok()
+    })
+}
+
+/// A Chat that answers what it is told, and then with success.
+struct Chat {
+    app: App,
+    answers: Arc<Mutex<VecDeque<Vec<u8>>>>,
+}
+
+impl Chat {
+    fn start() -> Self {
+        let answers: Arc<Mutex<VecDeque<_>>> = Arc::default();
+        let queue = answers.clone();
+        let app = App::with(move |_, stream| {
+            let next = queue.lock().unwrap().pop_front();
+            let next = next.unwrap_or_else(|| answer("200 OK", "", LANDED));
+            stream.write_all(&next).is_ok()
+        });
+        Self { app, answers }
+    }
+}
+
+fn answer(status: &str, headers: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {length}\r\n\r\n{body}").into_bytes()
+}
+
+fn refusal(code: u32) -> String {
+    json!({ "ActionStatus": "FAIL", "ErrorInfo": "x", "ErrorCode": code }).to_string()
+}
+
+/// The program's own sandbox.
+struct Sandbox {
+    address: SocketAddr,
+    _process: Background,
+    _folder: TempDir,
+}
+
+impl Sandbox {
+    fn start() -> Self {
+        Self::start_at(free_address())
+    }
+
+    fn start_at(address: SocketAddr) -> Self {
+        let folder = TempDir::new().unwrap();
+        let text = config(free_address(), "default_access = \"deny\"")
+            .replace("@PROXY@", "127.0.0.1:8080")
+            .replace("@OPS@", "127.0.0.1:9090")
+            .replace("{ file = \"chat-key\" }", "{ env = \"KEY\" }")
+            .replace("{ file = \"session-secret\" }", "{ env = \"SECRET\" }");
+        let file = folder.path().join("sandbox.toml");
+        std::fs::write(&file, text).unwrap();
+        let (file, listen) = (file.to_str().unwrap(), address.to_string());
+        let mut command = program(["sandbox", "--config", file, "--listen", &listen]);
+        command.env("KEY", CHAT_KEY).env("SECRET", "s".repeat(32));
+        let mut process = Background::spawn(&mut command);
+        assert!(
+            process.wait_until_it_listens(address),
+            "{}",
+            process.stderr()
+        );
+        Self {
+            address,
+            _process: process,
+            _folder: folder,
+        }
+    }
+
+    /// The `ErrorCode` of a login.
+    fn judge(&self, user: &str, user_sig: &str) -> u64 {
+        let body = json!({ "UserID": user, "SDKAppID": SDK_APP_ID, "UserSig": user_sig });
+        let (body, length) = (body.to_string(), body.to_string().len());
+        let head = "POST /sandbox/login HTTP/1.1\r\nHost: localhost";
+        let response = send(
+            self.address,
+            format!("{head}\r\nContent-Length: {length}\r\n\r\n{body}"),
+        );
+        response.json()["ErrorCode"].as_u64().unwrap()
+    }
+}
+
+fn settings(app: &App, chat: SocketAddr) -> String {
+    let routes = r#"default_access = "session"
+[[route]]
+match = { path = "/api/logout", methods = ["POST"] }
+access = "session"
+on_success = "kick"
+"#;
+    let admin = "admin = \"administrator\"\n";
+    let endpoint = format!("{admin}endpoint = \"http://{chat}\"\n");
+    config(app.address, routes).replacen(admin, &endpoint, 1)
+}
+
+/// A session like no other: the same user logs in several times within a second.
+fn session(user: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let jti = NEXT.fetch_add(1, Ordering::Relaxed).to_string();
+    sign(&json!({ "sub": user, "exp": now() + 600, "jti": jti }))
+}
+
+fn request(method: &str, path: &str, token: &str) -> String {
+    format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n")
+}
+
+fn endpoint(proxy: &Proxy, method: &str, token: &str) -> Response {
+    send(proxy.address, request(method, "/_chat/usersig", token))
+}
+
+fn login(proxy: &Proxy, token: &str) -> String {
+    user_sig(&endpoint(proxy, "GET", token))
+}
+
+fn user_sig(response: &Response) -> String {
+    assert_eq!(response.status, 200, "{response:?}");
+    response.json()["userSig"].as_str().unwrap().to_owned()
+}
+
+fn log_out(proxy: &Proxy, token: &str, query: &str) -> Response {
+    let path = format!("/api/logout{query}");
+    send(proxy.address, request("POST", &path, token))
+}
+
+fn body_of(request: &Recorded) -> Value {
+    serde_json::from_slice(&request.body).unwrap()
+}
+
+fn metrics(proxy: &Proxy) -> String {
+    get(proxy.ops, "/metrics", "").text()
+}
+
+fn kicks(proxy: &Proxy, result: &str) -> u32 {
+    let name = format!("usersig_proxy_kicks_total{{result=\"{result}\"}} ");
+    let text = metrics(proxy);
+    let value = text.lines().find_map(|line| line.strip_prefix(&name));
+    value
+        .unwrap_or_else(|| panic!("no {name}"))
+        .parse()
+        .unwrap()
+}
+
+fn wait_for_kicks(proxy: &Proxy, result: &str, wanted: u32) {
+    for _ in 0..POLLS {
+        if kicks(proxy, result) >= wanted {
+            return;
+        }
+        thread::park_timeout(POLL);
+    }
+    panic!("no kick {result}: {}", metrics(proxy));
+}
+
+const LANDED: &str = r#"{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}"#;
+/// Of a UserSig, in seconds.
+const LIFETIME: u64 = 7 * 86_400;
+const POLL: Duration = Duration::from_millis(5);
+const POLLS: u32 = 10_000;
