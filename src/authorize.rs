@@ -23,13 +23,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method};
 use serde_json::Value;
 
 pub use self::passage::ENDPOINT_ROUTE;
 use self::passage::Passage;
 use crate::identity::{IdentityMap, UserId};
-use crate::json::JsonPointer;
+use crate::json::{JsonPointer, Object};
 pub use crate::policy::{AnswerRule, Inject, SessionFromResponse};
 use crate::policy::{CanonicalPath, RouteTable, Tolerance};
 use crate::rejection::Rejection;
@@ -57,6 +57,8 @@ pub struct Parts<'a> {
     pub headers: &'a HeaderMap,
     /// Whether this is a WebSocket upgrade.
     pub websocket: bool,
+    /// Whether a body follows the header, or may follow.
+    pub has_body: bool,
 }
 
 /// A request that may pass, and what it gets.
@@ -177,6 +179,17 @@ pub struct ClaimRules {
     pub identity: IdentityMap,
 }
 
+impl ClaimRules {
+    /// The first required claim that is not as required: then these are not the claims of a session.
+    pub fn unmet(&self, claims: &Object) -> Option<&JsonPointer> {
+        let unmet = self
+            .require
+            .iter()
+            .find(|(claim, value)| claim.find(claims) != Some(value));
+        unmet.map(|(claim, _)| claim)
+    }
+}
+
 /// All that an [`Authorizer`] is made of.
 #[derive(Debug)]
 pub struct Settings {
@@ -239,6 +252,11 @@ impl Authorizer {
                 rejection,
             }),
         }
+    }
+
+    /// The headers that may carry a session token.
+    pub fn token_headers(&self) -> impl Iterator<Item = &HeaderName> {
+        self.settings.sources.headers()
     }
 
     /// The users that are in the cache now.

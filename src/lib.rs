@@ -41,7 +41,7 @@
 //! | config | `config` | core, files, environment |
 //! | metrics | `metrics` | core |
 //! | edge | `proxy` | core, `metrics`, Pingora |
-//! | around | `key_source` | core, network |
+//! | around | `key_source` `chat_client` | core, network |
 //! | around | `telemetry` `sandbox` `demo` | core |
 //! | joint | `server` | all of the above |
 //! | commands | `cli` | all of the above |

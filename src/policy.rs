@@ -4,6 +4,7 @@
 //! Routes match the decoded segments of the very path that is forwarded, so the app cannot be asked for something else
 //! than was judged here. Nothing here reads tokens, headers or the query. `authorize` calls it; `config` builds it.
 
+pub mod header_name;
 mod host;
 mod methods;
 mod path;

@@ -22,6 +22,7 @@ mod limits;
 mod login_body;
 mod logout;
 mod request;
+mod resolver;
 mod respond;
 mod upstream;
 
@@ -88,14 +89,14 @@ impl UserSigProxy {
     /// A proxy with these settings.
     pub fn new(settings: Settings) -> Self {
         Self {
-            stripper: Stripper::new(&settings.names),
+            stripper: Stripper::new(&settings.names, settings.authorizer.token_headers()),
             settings,
         }
     }
 
     /// Stages 1 to 7 of the walk, on a request without any header that only we may set.
     fn judge(&self, session: &mut Session, now: UnixTime) -> Result<Permit, Refusal> {
-        limits::check(session, &self.settings.limits)?;
+        limits::check(session, &self.settings.limits, &self.stripper)?;
         for name in self.stripper.find(&session.req_header().headers) {
             session.req_header_mut().remove_header(&name);
         }
@@ -139,6 +140,9 @@ impl UserSigProxy {
                 Target::UserSigEndpoint | Target::UserSigRenewal => {
                     let user = ctx.user().ok_or_else(internal)?;
                     let login = user.login.as_ref().ok_or_else(internal)?;
+                    if permit.target == Target::UserSigRenewal {
+                        self.settings.logouts.keep_renewal().await;
+                    }
                     respond::with_login(session, origins, user, login).await?;
                     Ok(true)
                 }
@@ -184,6 +188,7 @@ impl ProxyHttp for UserSigProxy {
         ctx: &mut RequestContext,
     ) -> Result<bool> {
         ctx.start();
+        ctx.plain_loopback = request::is_plain_loopback(session);
         self.bound_waiting(session);
         let decision = self.decide_after_kick(session, ctx.now).await;
         ctx.decision = match decision {
@@ -347,11 +352,11 @@ impl UserSigProxy {
         ctx: &mut RequestContext,
         rejection: Rejection,
     ) -> u16 {
-        if let Some(name) = &ctx.upstream {
+        if let Some(name) = &ctx.upstream
+            && upstream::is_failure(&rejection)
+        {
             let code = rejection.code();
-            if code.starts_with("upstream_") {
-                self.settings.metrics.count_upstream_failure(name, code);
-            }
+            self.settings.metrics.count_upstream_failure(name, code);
         }
         let status = rejection.status().as_u16();
         let has_begun = session.response_written().is_some_and(|header| {
@@ -379,6 +384,7 @@ fn parts(session: &Session) -> Result<Parts<'_>, Rejection> {
         query,
         headers: &header.headers,
         websocket: request::is_websocket(session),
+        has_body: request::has_body(session),
     })
 }
 

@@ -66,14 +66,6 @@ pub enum Rejection {
     Internal,
 }
 
-/// The sentence and the numbers of a [`Rejection`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Public {
-    status: StatusCode,
-    code: &'static str,
-    detail: &'static str,
-}
-
 impl Rejection {
     /// Every public code, for counters that exist from the start.
     pub const CODES: [&'static str; 21] = [
@@ -102,17 +94,45 @@ impl Rejection {
 
     /// The HTTP status.
     pub fn status(&self) -> StatusCode {
-        self.public().status
+        self.status_and_code().0
     }
 
     /// The stable code that clients may act on.
     pub fn code(&self) -> &'static str {
-        self.public().code
+        self.status_and_code().1
     }
 
     /// One sentence for the client's developer.
     pub fn detail(&self) -> &'static str {
-        self.public().detail
+        match self {
+            Self::HostInvalid(_) => "The Host of the request is missing, repeated or malformed.",
+            Self::PathAmbiguous(_) => {
+                "The path is spelled in a way that two servers could read differently."
+            }
+            Self::RequestInvalid => "The request is not well-formed.",
+            Self::UriTooLong => "The request target is too long.",
+            Self::HeaderTooLarge => "The request header is too large.",
+            Self::BodyTooLarge => "The request body is too large.",
+            Self::RouteNotFound => "There is nothing here.",
+            Self::MethodNotAllowed { .. } => "This path does not take this method.",
+            Self::TokenMissing => "Log in to the app first and send its session token.",
+            Self::TokenConflict => "The request carries more than one session token. Send one.",
+            Self::Token(TokenError::Expired) => {
+                "The session token has expired. Log in to the app again."
+            }
+            Self::Token(TokenError::KeysUnavailable) => {
+                "Session tokens cannot be verified at the moment. Try again."
+            }
+            Self::Token(_) | Self::SessionDenied(_) => "The session token is not valid.",
+            Self::AccessDenied => "This session token does not give access.",
+            Self::UserNotMapped(_) => "The user of this session has no Chat UserID.",
+            Self::RenewedTooSoon { .. } => "The UserSig was renewed a moment ago. Use that one.",
+            Self::UserSigTooEarly { .. } => "A new UserSig cannot be dated yet. Try again.",
+            Self::UpstreamUnreachable => "The app cannot be reached.",
+            Self::UpstreamTimeout => "The app did not answer in time.",
+            Self::UpstreamInvalid => "The app did not send a complete answer.",
+            Self::Internal => "The proxy could not handle the request.",
+        }
     }
 
     /// The fact behind the code, as one word for the log; `None` where the code says all.
@@ -203,118 +223,35 @@ impl Rejection {
         }
     }
 
-    fn public(&self) -> Public {
-        let public = |status, code, detail| Public {
-            status,
-            code,
-            detail,
-        };
+    /// The decision of what each fact is to a client, an arm a line.
+    fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
-            Self::HostInvalid(_) => public(
-                StatusCode::BAD_REQUEST,
-                "host_invalid",
-                "The Host of the request is missing, repeated or malformed.",
-            ),
-            Self::PathAmbiguous(_) => public(
-                StatusCode::BAD_REQUEST,
-                "path_ambiguous",
-                "The path is spelled in a way that two servers could read differently.",
-            ),
-            Self::RequestInvalid => public(
-                StatusCode::BAD_REQUEST,
-                "request_invalid",
-                "The request is not well-formed.",
-            ),
-            Self::UriTooLong => public(
-                StatusCode::URI_TOO_LONG,
-                "uri_too_long",
-                "The request target is too long.",
-            ),
-            Self::HeaderTooLarge => public(
+            Self::HostInvalid(_) => (StatusCode::BAD_REQUEST, "host_invalid"),
+            Self::PathAmbiguous(_) => (StatusCode::BAD_REQUEST, "path_ambiguous"),
+            Self::RequestInvalid => (StatusCode::BAD_REQUEST, "request_invalid"),
+            Self::UriTooLong => (StatusCode::URI_TOO_LONG, "uri_too_long"),
+            Self::HeaderTooLarge => (
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 "header_too_large",
-                "The request header is too large.",
             ),
-            Self::BodyTooLarge => public(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "body_too_large",
-                "The request body is too large.",
-            ),
-            Self::RouteNotFound => public(
-                StatusCode::NOT_FOUND,
-                "route_not_found",
-                "There is nothing here.",
-            ),
-            Self::MethodNotAllowed { .. } => public(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                "This path does not take this method.",
-            ),
-            Self::TokenMissing => public(
-                StatusCode::UNAUTHORIZED,
-                "token_missing",
-                "Log in to the app first and send its session token.",
-            ),
-            Self::TokenConflict => public(
-                StatusCode::BAD_REQUEST,
-                "token_conflict",
-                "The request carries more than one session token. Send one.",
-            ),
-            Self::Token(TokenError::Expired) => public(
-                StatusCode::UNAUTHORIZED,
-                "token_expired",
-                "The session token has expired. Log in to the app again.",
-            ),
-            Self::Token(TokenError::KeysUnavailable) => public(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "keys_unavailable",
-                "Session tokens cannot be verified at the moment. Try again.",
-            ),
-            Self::Token(_) | Self::SessionDenied(_) => public(
-                StatusCode::UNAUTHORIZED,
-                "token_invalid",
-                "The session token is not valid.",
-            ),
-            Self::AccessDenied => public(
-                StatusCode::FORBIDDEN,
-                "access_denied",
-                "This session token does not give access.",
-            ),
-            Self::UserNotMapped(_) => public(
-                StatusCode::FORBIDDEN,
-                "user_not_mapped",
-                "The user of this session has no Chat UserID.",
-            ),
-            Self::RenewedTooSoon { .. } => public(
-                StatusCode::TOO_MANY_REQUESTS,
-                "renewed_too_soon",
-                "The UserSig was renewed a moment ago. Use that one.",
-            ),
-            Self::UserSigTooEarly { .. } => public(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "usersig_too_early",
-                "A new UserSig cannot be dated yet. Try again.",
-            ),
-            Self::UpstreamUnreachable => public(
-                StatusCode::BAD_GATEWAY,
-                "upstream_unreachable",
-                "The app cannot be reached.",
-            ),
-            Self::UpstreamTimeout => public(
-                StatusCode::GATEWAY_TIMEOUT,
-                "upstream_timeout",
-                "The app did not answer in time.",
-            ),
-            Self::UpstreamInvalid => public(
-                StatusCode::BAD_GATEWAY,
-                "upstream_invalid",
-                "The app did not send a complete answer.",
-            ),
-            Self::Internal => public(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal",
-                "The proxy could not handle the request.",
-            ),
+            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+            Self::RouteNotFound => (StatusCode::NOT_FOUND, "route_not_found"),
+            Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::TokenMissing => (StatusCode::UNAUTHORIZED, "token_missing"),
+            Self::TokenConflict => (StatusCode::BAD_REQUEST, "token_conflict"),
+            Self::Token(TokenError::Expired) => (StatusCode::UNAUTHORIZED, "token_expired"),
+            Self::Token(TokenError::KeysUnavailable) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "keys_unavailable")
+            }
+            Self::Token(_) | Self::SessionDenied(_) => (StatusCode::UNAUTHORIZED, "token_invalid"),
+            Self::AccessDenied => (StatusCode::FORBIDDEN, "access_denied"),
+            Self::UserNotMapped(_) => (StatusCode::FORBIDDEN, "user_not_mapped"),
+            Self::RenewedTooSoon { .. } => (StatusCode::TOO_MANY_REQUESTS, "renewed_too_soon"),
+            Self::UserSigTooEarly { .. } => (StatusCode::SERVICE_UNAVAILABLE, "usersig_too_early"),
+            Self::UpstreamUnreachable => (StatusCode::BAD_GATEWAY, "upstream_unreachable"),
+            Self::UpstreamTimeout => (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout"),
+            Self::UpstreamInvalid => (StatusCode::BAD_GATEWAY, "upstream_invalid"),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
     }
 }

@@ -21,7 +21,7 @@ use pingora::server::Server;
 use pingora::server::configuration::ServerConf;
 use pingora::services::background::background_service;
 
-use crate::authorize::Authorizer;
+use crate::authorize::{Authorizer, ENDPOINT_ROUTE};
 use crate::chat_client::{ChatClient, ChatClientError};
 use crate::config::{Chat, Config, Runtime};
 use crate::key_source::KeySourceError;
@@ -92,18 +92,7 @@ impl Runner {
     /// Adds the proxy and its ops listener.
     pub fn add_proxy(&mut self, config: Config) -> Result<(), StartError> {
         check_addresses(config.listen.iter().chain([&config.ops]))?;
-        let metrics = Arc::new(Metrics::new(
-            config
-                .site
-                .routes
-                .routes()
-                .map(|route| &*route.name)
-                .chain([crate::authorize::ENDPOINT_ROUTE]),
-            config
-                .upstreams
-                .iter()
-                .map(|upstream| upstream.name.as_str()),
-        )?);
+        let metrics = Arc::new(metrics(&config)?);
         let store = open_store(config.store.as_deref())?;
         let kicker = kicker(&config.chat)?;
         let logouts = Arc::new(Logouts::new(
@@ -182,6 +171,16 @@ pub fn check_addresses<'a>(
         })?;
     }
     Ok(())
+}
+
+/// Counters for the routes and upstreams that the configuration names.
+fn metrics(config: &Config) -> Result<Metrics, prometheus::Error> {
+    let routes = config.site.routes.routes().map(|route| &*route.name);
+    let upstreams = config.upstreams.iter();
+    Metrics::new(
+        routes.chain([ENDPOINT_ROUTE]),
+        upstreams.map(|upstream| upstream.name.as_str()),
+    )
 }
 
 /// What tells Chat of logouts, where the configuration says how to reach it.

@@ -82,6 +82,7 @@ fn authorize(
         query: Some("page=2"),
         headers,
         websocket: false,
+        has_body: false,
     };
     authorizer.authorize(&parts, NOW)
 }

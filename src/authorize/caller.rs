@@ -5,12 +5,9 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::passage::Passage;
 use super::{Authorizer, Caller, ClaimRules, EndingSession, Login, Parts, User};
 use crate::identity::UserId;
-use crate::json::JsonPointer;
 use crate::policy::Access;
 use crate::rejection::Rejection;
 use crate::state::{Generation, RenewError, Session};
@@ -73,7 +70,9 @@ impl Authorizer {
     ) -> Result<(User, SessionClaims), Rejection> {
         let session = self.verify(token, now)?;
         let rules = self.rules_for(&session)?;
-        admit(&session, rules)?;
+        if rules.unmet(session.claims()).is_some() {
+            return Err(Rejection::AccessDenied);
+        }
         let user_id = rules
             .identity
             .map(session.claims())
@@ -160,13 +159,4 @@ pub(super) enum Wanted {
     Login,
     /// To be given a new UserSig in place of the old ones.
     Renewal,
-}
-
-fn admit(session: &SessionClaims, rules: &ClaimRules) -> Result<(), Rejection> {
-    let matches =
-        |(claim, value): &(JsonPointer, Value)| claim.find(session.claims()) == Some(value);
-    match rules.require.iter().all(matches) {
-        true => Ok(()),
-        false => Err(Rejection::AccessDenied),
-    }
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use http::{Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use super::caller::Wanted;
 use super::{AnswerRule, Inject, Parts, Preflight, Settings, Target};
@@ -42,7 +42,7 @@ impl Passage {
             let allow = String::new();
             return Err(Rejection::MethodNotAllowed { allow });
         }
-        match preflight_for(parts) {
+        match preflight_for(settings, parts) {
             Some(method) => Self::preflight(settings, host.as_ref(), &method, path),
             None => Self::route(settings, host.as_ref(), parts.method, path),
         }
@@ -72,11 +72,12 @@ impl Passage {
         method: &Method,
         path: &CanonicalPath,
     ) -> Result<Self, Rejection> {
-        let Matched { route, access } = settings
-            .routes
-            .find(host, method, path)
-            .map_err(|error| Rejection::MethodNotAllowed { allow: error.allow })?;
-        Ok(Self {
+        find(settings, host, method, path).map(Self::of)
+    }
+
+    fn of(matched: Matched<'_>) -> Self {
+        let Matched { route, access, .. } = matched;
+        Self {
             route: route.name.clone(),
             access,
             target: Target::Upstream {
@@ -84,21 +85,28 @@ impl Passage {
                 inject: route.inject,
             },
             answer: route.answer.clone(),
-        })
+        }
     }
 
-    /// A preflight goes where the request that it asks about would go, but as nobody.
+    /// A preflight goes where the request that it asks about would go, but as nobody. One for a path that nobody listed,
+    /// or whose route is in doubt, is judged like any request.
     fn preflight(
         settings: &Settings,
         host: Option<&HostName>,
         asked: &Method,
         path: &CanonicalPath,
     ) -> Result<Self, Rejection> {
-        let passage = Self::route(settings, host, asked, path)?;
+        let matched = find(settings, host, asked, path)?;
         if settings.preflight == Preflight::Deny {
             return Err(Rejection::AccessDenied);
         }
-        Ok(passage.for_nobody())
+        let is_open = matched.is_listed && matched.access == matched.route.access;
+        let passage = Self::of(matched);
+        Ok(if is_open {
+            passage.for_nobody()
+        } else {
+            passage
+        })
     }
 
     fn for_nobody(self) -> Self {
@@ -150,13 +158,43 @@ impl Passage {
     }
 }
 
+fn find<'s>(
+    settings: &'s Settings,
+    host: Option<&HostName>,
+    method: &Method,
+    path: &CanonicalPath,
+) -> Result<Matched<'s>, Rejection> {
+    let found = settings.routes.find(host, method, path);
+    found.map_err(|error| Rejection::MethodNotAllowed { allow: error.allow })
+}
+
 /// The method that a CORS preflight (Fetch standard, section 3.2.2) asks about, if the request is one.
-fn preflight_for(parts: &Parts<'_>) -> Option<Method> {
-    if parts.method != Method::OPTIONS || !parts.headers.contains_key(header::ORIGIN) {
+///
+/// A browser sends it without credentials and body. What carries any of these is an OPTIONS request of the app, and
+/// must not pass a gate under the name of a preflight.
+fn preflight_for(settings: &Settings, parts: &Parts<'_>) -> Option<Method> {
+    let headers = parts.headers;
+    let bare = !parts.has_body
+        && !headers.contains_key(header::AUTHORIZATION)
+        && !headers.contains_key(header::COOKIE);
+    if parts.method != Method::OPTIONS || !bare {
         return None;
     }
-    let asked = parts.headers.get(header::ACCESS_CONTROL_REQUEST_METHOD)?;
+    only(headers, &header::ORIGIN)?;
+    let asked = only(headers, &header::ACCESS_CONTROL_REQUEST_METHOD)?;
+    let token = settings
+        .sources
+        .extract(headers, parts.query, parts.websocket);
+    if !matches!(token, Ok(None)) {
+        return None;
+    }
     Method::from_bytes(asked.as_bytes()).ok()
+}
+
+/// The one field of this name.
+fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
+    let mut fields = headers.get_all(name).iter();
+    fields.next().filter(|_| fields.next().is_none())
 }
 
 /// Whether a path belongs to the proxy in the reading of any server behind it.

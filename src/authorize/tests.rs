@@ -9,7 +9,9 @@ use serde_json::json;
 
 use self::site::*;
 use super::*;
+use crate::policy::{Access, Route};
 use crate::token::TokenError;
+use crate::token::extract::TokenSource;
 
 /// The name of the case, the request, the expected [`verdict`].
 type Case = (&'static str, Request, &'static str);
@@ -135,24 +137,77 @@ fn h10_no_probe_passes_by_its_user_agent() {
 #[test]
 #[rustfmt::skip]
 fn a_preflight_goes_to_the_app_as_nobody_unless_denied() {
-    let cases = |forwarded: [&'static str; 3]| -> Vec<Case> {
-        let [session, feed, unlisted] = forwarded;
+    let cases = |forwarded: [&'static str; 5]| -> Vec<Case> {
+        let [session, feed, any, denied, unlisted] = forwarded;
         vec![
             ("session route", preflight("/me", "POST"), session),
-            ("with a session", preflight("/me", "POST").bearer(a("42")), session),
-            ("with a bad token", preflight("/me", "POST").bearer(expired()), session),
-            ("optional route", preflight("/feed", "GET").bearer(a("42")), feed),
+            ("optional route", preflight("/feed", "GET"), feed),
+            ("route of any method", preflight("/any/x", "DELETE"), any),
             ("method that is not listed", preflight("/me", "DELETE"), "method_not_allowed [GET, HEAD, POST]"),
-            ("denied route", preflight("/secret", "GET"), unlisted),
-            ("no origin", send("OPTIONS", "/any").header("access-control-request-method", "GET"), "/any/{*rest}: token_missing"),
-            ("no method asked", send("OPTIONS", "/any").header("origin", ORIGIN), "/any/{*rest}: token_missing"),
-            ("not OPTIONS", get("/me").header("origin", ORIGIN).header("access-control-request-method", "GET"), "/me: token_missing"),
+            ("denied route", preflight("/secret", "GET"), denied),
+            ("unlisted path", preflight("/unlisted", "GET"), unlisted),
         ]
     };
-    let forwarded = cases(["/me: nobody to app", "/feed: nobody to app", "/secret: route_not_found"]);
+    let forwarded = cases([
+        "/me: nobody to app", "/feed: nobody to app", "/any/{*rest}: nobody to app", "/secret: route_not_found", "default: route_not_found",
+    ]);
     check_all(&site(|_| ()), &forwarded);
-    let denied = cases(["access_denied"; 3]);
+    let denied = cases(["access_denied"; 5]);
     check_all(&site(|settings| settings.preflight = Preflight::Deny), &denied);
+}
+
+#[test]
+#[rustfmt::skip]
+fn u6_what_a_browser_does_not_send_is_no_preflight() {
+    let ordinary = "/any/{*rest}: token_missing";
+    let of_alice = "/any/{*rest}: a_42 to app +headers";
+    check_all(&site(|_| ()), &[
+        ("no origin", send("OPTIONS", "/any/x").header("access-control-request-method", "GET"), ordinary),
+        ("no method asked", send("OPTIONS", "/any/x").header("origin", ORIGIN), ordinary),
+        ("two origins", preflight("/any/x", "GET").header("origin", ORIGIN), ordinary),
+        ("two methods", preflight("/any/x", "GET").header("access-control-request-method", "PUT"), ordinary),
+        ("no method at all", preflight("/any/x", "G T"), ordinary),
+        ("a body", preflight("/any/x", "GET").body(), ordinary),
+        ("other credentials", preflight("/any/x", "GET").header("authorization", "Basic eA=="), ordinary),
+        ("another cookie", preflight("/any/x", "GET").header("cookie", "theme=dark"), ordinary),
+        ("a session", preflight("/any/x", "GET").bearer(a("42")), of_alice),
+        ("a session cookie", preflight("/any/x", "GET").cookie(a("42")), of_alice),
+        ("a bad session", preflight("/any/x", "GET").bearer(expired()), "/any/{*rest}: token_expired"),
+        ("a session where OPTIONS is not listed", preflight("/me", "GET").bearer(a("42")), "method_not_allowed [GET, HEAD, POST]"),
+        ("another method", get("/me").header("origin", ORIGIN).header("access-control-request-method", "GET"), "/me: token_missing"),
+        ("the twin of all", preflight("/any/x", "GET"), "/any/{*rest}: nobody to app"),
+    ]);
+    let name = http::HeaderName::from_static("x-session");
+    let source = TokenSource::Header { name, scheme: None };
+    let elsewhere = site(|settings| settings.sources = TokenSources::new(vec![source]).unwrap());
+    check_all(&elsewhere, &[
+        ("a session elsewhere", preflight("/any/x", "GET").header("x-session", a("42")), of_alice),
+        ("a bad one elsewhere", preflight("/any/x", "GET").header("x-session", "a.b"), "/any/{*rest}: token_invalid (bad_shape)"),
+        ("two elsewhere", preflight("/any/x", "GET").header("x-session", a("42")).header("x-session", a("43")), "/any/{*rest}: token_conflict"),
+        ("none there", preflight("/any/x", "GET"), "/any/{*rest}: nobody to app"),
+    ]);
+}
+
+#[test]
+#[rustfmt::skip]
+fn u6_a_preflight_of_an_unlisted_or_ambiguous_path_is_judged_like_any_request() {
+    for (access, expected) in [
+        (Access::Public, "default: nobody to app"),
+        (Access::Optional, "default: nobody to app"),
+        (Access::Session, "default: token_missing"),
+        (Access::Deny, "default: route_not_found"),
+    ] {
+        let site = site(|settings| settings.routes = table(strict_routes(), access));
+        check_all(&site, &[
+            ("unlisted", preflight("/unlisted", "GET"), expected),
+            ("listed", preflight("/out", "GET"), "/out: nobody to app"),
+        ]);
+    }
+    check_all(&site(allow_all_spellings), &[
+        ("parameter", preflight("/pages/x;y", "GET"), "/pages/{*rest}: token_missing"),
+        ("doubled slash", preflight("/pages//x", "GET"), "/pages/{*rest}: token_missing"),
+        ("plain spelling", preflight("/pages/x", "GET"), "/pages/{*rest}: nobody to app"),
+    ]);
 }
 
 #[test]
@@ -163,8 +218,11 @@ fn our_own_paths_are_never_the_apps() {
         ("endpoint, HEAD", send("HEAD", "/_chat/usersig").bearer(a("42")), "usersig_endpoint: a_42 to endpoint"),
         ("endpoint, no token", get("/_chat/usersig"), "usersig_endpoint: token_missing"),
         ("endpoint, expired", get("/_chat/usersig").bearer(expired()), "usersig_endpoint: token_expired"),
-        ("endpoint, POST", send("POST", "/_chat/usersig").bearer(a("42")), "method_not_allowed [GET, HEAD, OPTIONS]"),
-        ("endpoint, TRACE", send("TRACE", "/_chat/usersig").bearer(a("42")), "method_not_allowed [GET, HEAD, OPTIONS]"),
+        ("endpoint, POST, no token", send("POST", "/_chat/usersig"), "usersig_endpoint: token_missing"),
+        ("endpoint, POST, expired", send("POST", "/_chat/usersig").bearer(expired()), "usersig_endpoint: token_expired"),
+        ("endpoint, POST, slash at the end", send("POST", "/_chat/usersig/").bearer(a("42")), "route_not_found"),
+        ("endpoint, DELETE", send("DELETE", "/_chat/usersig").bearer(a("42")), "method_not_allowed [GET, HEAD, OPTIONS, POST]"),
+        ("endpoint, TRACE", send("TRACE", "/_chat/usersig").bearer(a("42")), "method_not_allowed [GET, HEAD, OPTIONS, POST]"),
         ("endpoint, preflight", preflight("/_chat/usersig", "GET"), "usersig_endpoint: nobody to preflight"),
         ("endpoint, malformed host", get("/_chat/usersig").host("a@b").bearer(a("42")), "host_invalid"),
         ("endpoint, slash at the end", get("/_chat/usersig/").bearer(a("42")), "route_not_found"),
@@ -180,6 +238,103 @@ fn our_own_paths_are_never_the_apps() {
         ("close, but the app's", get("/_chats").bearer(a("42")), "/{*rest}: a_42 to app"),
         ("deeper, so the app's", get("/x/_chat/usersig").bearer(a("42")), "/{*rest}: a_42 to app"),
     ]);
+}
+
+#[test]
+#[rustfmt::skip]
+fn a_renewal_is_limited_for_each_user_and_for_nothing_else() {
+    let site = site(|_| ());
+    // In this order, and once: the first changes what the second gets.
+    for (name, request, expected) in [
+        ("POST", send("POST", "/_chat/usersig").bearer(a("42")), "usersig_endpoint: a_42 to renewal"),
+        ("POST at once", send("POST", "/_chat/usersig").bearer(a("42")), "usersig_endpoint: renewed_too_soon"),
+        ("POST of another user", send("POST", "/_chat/usersig").bearer(a("43")), "usersig_endpoint: a_43 to renewal"),
+        ("GET after it", get("/_chat/usersig").bearer(a("42")), "usersig_endpoint: a_42 to endpoint"),
+    ] {
+        assert_eq!(request.judge(&site, NOW), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_session_can_end_only_where_the_route_says_so_and_only_for_whom_it_is() {
+    let ends = |access| {
+        site(move |settings| {
+            let rule = AnswerRule {
+                session: None,
+                json: None,
+                ends_session: true,
+            };
+            let logout = Route {
+                answer: Some(Arc::new(rule)),
+                ..route("/logout", &["POST"], access, Inject::default())
+            };
+            let me = route("/me", &[], Access::Session, Inject::default());
+            settings.routes = table(vec![logout, me], Access::Deny);
+        })
+    };
+    let (session, optional) = (ends(Access::Session), ends(Access::Optional));
+    for (name, site, request, ending) in [
+        (
+            "logout",
+            &session,
+            send("POST", "/logout").bearer(a("42")),
+            Some("a_42"),
+        ),
+        (
+            "another user's",
+            &session,
+            send("POST", "/logout").bearer(b("7", "access")),
+            Some("b_7"),
+        ),
+        (
+            "optional",
+            &optional,
+            send("POST", "/logout").cookie(a("42")),
+            Some("a_42"),
+        ),
+        ("optional, nobody", &optional, send("POST", "/logout"), None),
+        ("preflight", &session, preflight("/logout", "POST"), None),
+        ("another route", &session, get("/me").bearer(a("42")), None),
+    ] {
+        let permit = request.ask(site, NOW).unwrap();
+        let user = permit.ending.map(|ending| *ending.session().user());
+        assert_eq!(user.as_ref().map(UserId::as_str), ending, "{name}");
+    }
+    let token = a("42");
+    let permit = send("POST", "/logout").bearer(&token).ask(&session, NOW);
+    session
+        .state
+        .log_out(&permit.unwrap().ending.unwrap().session(), NOW);
+    check_all(
+        &session,
+        &[
+            (
+                "logged out",
+                get("/me").bearer(&token),
+                "/me: token_invalid (logged_out)",
+            ),
+            (
+                "logged out twice",
+                send("POST", "/logout").bearer(&token),
+                "/logout: token_invalid (logged_out)",
+            ),
+            (
+                "renewal",
+                send("POST", "/_chat/usersig").bearer(&token),
+                "usersig_endpoint: token_invalid (logged_out)",
+            ),
+            (
+                "endpoint",
+                get("/_chat/usersig").bearer(&token),
+                "usersig_endpoint: token_invalid (logged_out)",
+            ),
+            (
+                "another user",
+                get("/me").bearer(a("43")),
+                "/me: a_43 to app",
+            ),
+        ],
+    );
 }
 
 #[test]

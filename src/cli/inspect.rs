@@ -118,11 +118,7 @@ fn inspect_token(text: &str, config: Option<&Config>, now: UnixTime) -> Result<(
 }
 
 fn admitted(rules: &ClaimRules, claims: &Object) -> Result<String, String> {
-    let missing = rules
-        .require
-        .iter()
-        .find(|(claim, value)| claim.find(claims) != Some(value));
-    if let Some((claim, _)) = missing {
+    if let Some(claim) = rules.unmet(claims) {
         return Err(format!("the claim {claim} is not as required"));
     }
     let user = rules.identity.map(claims);

@@ -87,7 +87,13 @@ impl<F: Fetch> Source<F> {
         }
         // Subscribed before the state is looked at, so that the end of a fetch seen there is not missed.
         let mut ended = self.ended.subscribe();
-        let admission = self.state.lock().admit(key_id, Instant::now());
+        let admission = {
+            let mut state = self.state.lock();
+            if state.has_come(key_id) {
+                return Refreshed::Fresh;
+            }
+            state.admit(key_id, Instant::now())
+        };
         match admission {
             Admission::Refused => return Refreshed::NotNow,
             Admission::Start => self.wake.notify_one(),

@@ -56,6 +56,12 @@ impl State {
         }
     }
 
+    /// Whether the set in use has the key: it came while the token was judged.
+    pub(super) fn has_come(&self, key_id: Option<&str>) -> bool {
+        let keys = self.good.as_ref().map(|good| &good.keys);
+        keys.zip(key_id).is_some_and(|(keys, id)| keys.has_id(id))
+    }
+
     /// Decides about a token whose key is not in the set. A pause after failures binds these fetches too.
     pub(super) fn admit(&mut self, key_id: Option<&str>, now: Instant) -> Admission {
         if key_id.is_some_and(|id| self.asked.contains(id, now)) {

@@ -59,6 +59,8 @@ pub struct Matched<'a> {
     pub route: &'a Route,
     /// Who may pass: the access of the route, or for an ambiguous path the strictest in the table.
     pub access: Access,
+    /// Whether some route lists the path, and the method; else the default covers it.
+    pub is_listed: bool,
 }
 
 /// A pattern matches the path, none lists the method, and the default is to deny.
@@ -116,7 +118,11 @@ impl RouteTable {
         } else {
             route.access
         };
-        Ok(Matched { route, access })
+        Ok(Matched {
+            route,
+            access,
+            is_listed: listed.is_some(),
+        })
     }
 
     /// What an ambiguous path gets: the strictest access of all routes and the default.

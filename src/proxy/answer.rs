@@ -13,10 +13,10 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 
+use super::UserSigProxy;
 use super::context::RequestContext;
 use super::inject::{self, CookieScope, LoginJson};
 use super::login_body::{Action, LoginBody, STALE, Untouched};
-use super::{UserSigProxy, request};
 use crate::authorize::{AnswerRule, Target, User};
 use crate::json::insert::{InsertError, insert};
 use crate::json::parse_object;
@@ -72,7 +72,7 @@ impl UserSigProxy {
         if let Some((user, login)) = user.as_ref().and_then(with_login) {
             let cookie = CookieScope {
                 request_headers: &session.req_header().headers,
-                secure: !request::is_plain_loopback(session),
+                secure: !ctx.plain_loopback,
                 now: ctx.now,
             };
             let names = &self.settings.names;

@@ -15,6 +15,8 @@ pub struct RequestContext {
     pub(super) now: UnixTime,
     pub(super) started: Instant,
     pub(super) decision: Decision,
+    /// Whether a cookie can go without `Secure`; noted before the request is stripped.
+    pub(super) plain_loopback: bool,
     pub(super) upstream: Option<Arc<str>>,
     pub(super) body_bytes: u64,
     pub(super) held_body: Option<HeldBody>,
@@ -36,6 +38,7 @@ impl RequestContext {
             now: UnixTime::from(SystemTime::now()),
             started: Instant::now(),
             decision: Decision::Pending,
+            plain_loopback: false,
             upstream: None,
             body_bytes: 0,
             held_body: None,

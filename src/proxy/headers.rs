@@ -1,9 +1,12 @@
 //! Headers that only the proxy may set: stripped from every request, in every spelling that an app could read as them.
 //!
-//! CGI-style servers turn `-` and other characters into `_`, so `X_Chat_UserSig` and `X-Chat.UserSig` reach the app under
-//! the name of our `X-Chat-UserSig`. Whatever folds to one of our names is removed.
+//! A client can also have a header dropped, by nominating it in `Connection`. What the walk or the app decides by must
+//! not be dropped between the two.
 
-use http::header::{HeaderMap, HeaderName};
+use http::header::{CONNECTION, HeaderMap, HeaderName};
+
+use crate::policy::header_name::{fold, is_alias, is_stripped};
+use crate::rejection::Rejection;
 
 /// The names under which UserID, UserSig and SDKAppID are injected.
 #[derive(Clone, Debug)]
@@ -18,60 +21,63 @@ pub struct InjectedNames {
     pub cookie: String,
 }
 
-/// Decides which request headers a client may not send.
+/// Decides which request headers a client may not send, and which it may not have dropped.
 pub(super) struct Stripper {
-    folded: [String; 3],
+    ours: [String; 3],
+    tokens: Vec<String>,
 }
 
 impl Stripper {
-    pub(super) fn new(names: &InjectedNames) -> Self {
-        let folded =
-            [&names.user_id, &names.user_sig, &names.sdk_app_id].map(|name| fold(name.as_str()));
-        Self { folded }
+    /// For these injected names, and these headers that may carry the session token.
+    pub(super) fn new<'a>(
+        names: &InjectedNames,
+        tokens: impl Iterator<Item = &'a HeaderName>,
+    ) -> Self {
+        Self {
+            ours: [&names.user_id, &names.user_sig, &names.sdk_app_id]
+                .map(|name| fold(name.as_str())),
+            tokens: tokens.map(|name| fold(name.as_str())).collect(),
+        }
     }
 
     /// The names in `headers` that must go, each once.
     pub(super) fn find(&self, headers: &HeaderMap) -> Vec<HeaderName> {
         headers
             .keys()
-            .filter(|name| self.is_reserved(name.as_str()))
+            .filter(|name| self.is_ours_alone(name.as_str()))
             .cloned()
             .collect()
     }
 
-    fn is_reserved(&self, name: &str) -> bool {
-        let ours = self
-            .folded
+    /// Refuses a `Connection` that nominates what the walk, the app or we go by (RFC 9110 section 7.6.1).
+    pub(super) fn check_nominations(&self, headers: &HeaderMap) -> Result<(), Rejection> {
+        let mut nominated = headers
+            .get_all(CONNECTION)
             .iter()
-            .any(|reserved| name.len() >= reserved.len() && fold(name) == *reserved);
-        ours || is_forwarding(name)
+            .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+            .map(|name| String::from_utf8_lossy(name.trim_ascii()));
+        match nominated.any(|name| self.is_end_to_end(&name)) {
+            true => Err(Rejection::RequestInvalid),
+            false => Ok(()),
+        }
+    }
+
+    fn is_end_to_end(&self, name: &str) -> bool {
+        let is_listed = |listed: &&str| is_alias(name, listed);
+        END_TO_END.iter().any(is_listed)
+            || self.tokens.iter().any(|token| is_alias(name, token))
+            || fold(name).starts_with("content-")
+            || self.is_ours_alone(name)
+    }
+
+    fn is_ours_alone(&self, name: &str) -> bool {
+        let [user_id, user_sig, sdk_app_id] = &self.ours;
+        is_stripped(name, &[user_id, user_sig, sdk_app_id])
     }
 }
 
-/// What tells an app where a request came from, or which path it should serve instead of the one that was judged.
-/// Nobody before the proxy is trusted to say so.
-fn is_forwarding(name: &str) -> bool {
-    if !name.starts_with(['x', 'f']) {
-        return false;
-    }
-    let folded = fold(name);
-    FORWARDING.contains(&folded.as_str()) || folded.starts_with("x-forwarded-")
-}
-
-/// One spelling for all that a server might take for the same name. Header names come in lower case.
-fn fold(name: &str) -> String {
-    let dashed: String = name
-        .chars()
-        .map(|character| match character.is_ascii_alphanumeric() {
-            true => character.to_ascii_lowercase(),
-            false => '-',
-        })
-        .collect();
-    dashed.trim_matches('-').to_owned()
-}
-
-/// The last two replace the path in IIS modules and in the frameworks that copied them.
-const FORWARDING: [&str; 4] = ["forwarded", "x-real-ip", "x-original-url", "x-rewrite-url"];
+/// What says whose request it is, for which host, and on behalf of which page.
+const END_TO_END: [&str; 5] = ["authorization", "cookie", "host", "origin", "referer"];
 
 #[cfg(test)]
 mod tests {
@@ -79,13 +85,19 @@ mod tests {
 
     use super::*;
 
-    fn stripped(sent: &[&str]) -> Vec<String> {
-        let stripper = Stripper::new(&InjectedNames {
+    fn stripper() -> Stripper {
+        let names = InjectedNames {
             user_id: HeaderName::from_static("x-chat-userid"),
             user_sig: HeaderName::from_static("x-chat-usersig"),
             sdk_app_id: HeaderName::from_static("x-chat-sdkappid"),
             cookie: "chat_usersig".into(),
-        });
+        };
+        let token = HeaderName::from_static("x-session");
+        Stripper::new(&names, [&token].into_iter())
+    }
+
+    fn stripped(sent: &[&str]) -> Vec<String> {
+        let stripper = stripper();
         let mut headers = HeaderMap::new();
         for name in sent {
             let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
@@ -144,5 +156,42 @@ mod tests {
             assert_eq!(stripped(&[name]), [name.to_lowercase()], "{name}");
         }
         assert!(stripped(&["X-Forward", "From", "X-Request-Start"]).is_empty());
+    }
+
+    #[test]
+    fn h3_only_what_nobody_decides_by_may_be_nominated() {
+        let check = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.append(CONNECTION, HeaderValue::from_static("keep-alive"));
+            headers.append(CONNECTION, HeaderValue::from_str(value).unwrap());
+            stripper().check_nominations(&headers)
+        };
+        for name in [
+            "Authorization",
+            "close, cookie",
+            "origin",
+            "HOST",
+            "content-length",
+            "Content_Type",
+            "x-session",
+            "X_Session",
+            "x-chat-userid",
+            "_x_chat_usersig",
+            "x-request-id",
+            "x-real-ip",
+            "x-hop ,\tauthorization",
+        ] {
+            assert_eq!(check(name), Err(Rejection::RequestInvalid), "{name}");
+        }
+        for name in [
+            "",
+            "close",
+            "Upgrade, HTTP2-Settings",
+            "TE, Trailer, Transfer-Encoding",
+            "x-hop, x-session-id",
+            "contents",
+        ] {
+            assert_eq!(check(name), Ok(()), "{name}");
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! Puts a user's login into the app's traffic. Called from the filters after which nothing strips or copies a header.
 
 use http::header::{
-    AGE, CACHE_CONTROL, COOKIE, ETAG, EXPIRES, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE,
-    IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, PRAGMA, RANGE, SET_COOKIE,
+    AGE, CACHE_CONTROL, COOKIE, ETAG, EXPIRES, HeaderName, HeaderValue, IF_MATCH,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, PRAGMA, RANGE,
+    SET_COOKIE,
 };
 use http::{HeaderMap, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -146,13 +147,29 @@ fn identity_headers<'n>(
     ])
 }
 
-/// What a UserSig is in must not be kept or confirmed by a cache.
+/// What a UserSig is in must not be kept or confirmed by a cache, also not by one that has a header of its own for it
+/// (RFC 9213) and would take that before `Cache-Control`.
 pub(super) fn keep_out_of_caches(response: &mut ResponseHeader) -> Result<()> {
     for name in [&ETAG, &LAST_MODIFIED, &EXPIRES, &AGE, &PRAGMA] {
         response.remove_header(name);
     }
+    let is_for_one_cache = |name: &&HeaderName| {
+        name.as_str().ends_with("-cache-control") || CACHE_RULES.contains(&name.as_str())
+    };
+    let targeted: Vec<_> = response
+        .headers
+        .keys()
+        .filter(is_for_one_cache)
+        .cloned()
+        .collect();
+    for name in &targeted {
+        response.remove_header(name);
+    }
     response.insert_header(CACHE_CONTROL, HeaderValue::from_static("no-store"))
 }
+
+/// Rules for single caches, of Surrogate/1.0, nginx and Akamai.
+const CACHE_RULES: [&str; 3] = ["surrogate-control", "x-accel-expires", "edge-control"];
 
 /// A value that no log or debug output shows.
 fn sensitive(text: &str) -> Result<HeaderValue> {

@@ -36,7 +36,7 @@ impl UserSigProxy {
         }
     }
 
-    async fn found_newer_keys(&self, session: &Session, refusal: &Refusal) -> bool {
+    async fn found_newer_keys(&self, session: &mut Session, refusal: &Refusal) -> bool {
         let Rejection::Token(TokenError::KeyUnknown | TokenError::KeysUnavailable) =
             refusal.rejection
         else {

@@ -5,6 +5,7 @@ use http::{HeaderMap, Version};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
+use super::headers::Stripper;
 use crate::policy::HostError;
 use crate::rejection::Rejection;
 
@@ -22,7 +23,11 @@ pub struct Limits {
 }
 
 /// Checks the header of a request as it came.
-pub(super) fn check(session: &Session, limits: &Limits) -> Result<(), Rejection> {
+pub(super) fn check(
+    session: &Session,
+    limits: &Limits,
+    stripper: &Stripper,
+) -> Result<(), Rejection> {
     let request = session.req_header();
     if request.raw_path().len() > limits.max_uri_bytes {
         return Err(Rejection::UriTooLong);
@@ -33,7 +38,8 @@ pub(super) fn check(session: &Session, limits: &Limits) -> Result<(), Rejection>
     check_host(request)?;
     check_framing(&request.headers)?;
     check_fragment(session)?;
-    match declared_length(&request.headers) {
+    stripper.check_nominations(&request.headers)?;
+    match declared_length(&request.headers)? {
         Some(length) if length > limits.max_body_bytes => Err(Rejection::BodyTooLarge),
         _ => Ok(()),
     }
@@ -89,6 +95,59 @@ fn check_fragment(session: &Session) -> Result<(), Rejection> {
     }
 }
 
-fn declared_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+/// The one spelling of a length that no two servers read differently: one field of digits, no sign, list or leading zero.
+fn declared_length(headers: &HeaderMap) -> Result<Option<u64>, Rejection> {
+    let mut fields = headers.get_all(CONTENT_LENGTH).iter();
+    let Some(field) = fields.next() else {
+        return Ok(None);
+    };
+    let is_plain = match field.as_bytes() {
+        [b'0'] => true,
+        [first, ..] => *first != b'0' && field.as_bytes().iter().all(u8::is_ascii_digit),
+        [] => false,
+    };
+    let length = field.to_str().ok().and_then(|text| text.parse().ok());
+    match fields.next().is_none() && is_plain {
+        true => length.map(Some).ok_or(Rejection::RequestInvalid),
+        false => Err(Rejection::RequestInvalid),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn p2_a_length_is_one_field_of_plain_digits() {
+        let length = |sent: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in sent {
+                headers.append(CONTENT_LENGTH, HeaderValue::from_static(value));
+            }
+            declared_length(&headers)
+        };
+        assert_eq!(length(&[]), Ok(None));
+        assert_eq!(length(&["0"]), Ok(Some(0)));
+        assert_eq!(length(&["50"]), Ok(Some(50)));
+        assert_eq!(length(&["18446744073709551615"]), Ok(Some(u64::MAX)));
+        for sent in [
+            &["5, 5"][..],
+            &["5,5"],
+            &["+5"],
+            &["-0"],
+            &["005"],
+            &["00"],
+            &["0x5"],
+            &["5 "],
+            &["5.0"],
+            &[""],
+            &["5", "5"],
+            &["5", ""],
+            &["18446744073709551616"],
+        ] {
+            assert_eq!(length(sent), Err(Rejection::RequestInvalid), "{sent:?}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The end of a session: the token is denied, the user's UserSigs are superseded, and Chat is told to drop them.
 //!
-//! The order is the safety of it. What the state says is on disk before the client hears of the logout; the kick follows in
+//! The order is the safety of it. What the state says is on disk before the client hears of a logout or a renewal; the kick follows in
 //! the background, is tried again until Chat takes it, and gives way to a new login. What was issued until it landed is
 //! never handed out again.
 
@@ -8,15 +8,16 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use pingora::proxy::Session as PingoraSession;
 use tokio::time::{Instant, sleep};
 
 use super::context::RequestContext;
 use super::{UserSigProxy, parts};
-use crate::authorize::{Caller, Permit, Refusal, Target};
+use crate::authorize::{Caller, ENDPOINT_ROUTE, Permit, Refusal, Target};
 use crate::identity::UserId;
 use crate::metrics::{KickOutcome, Metrics};
+use crate::rejection::Rejection;
 use crate::state::kick::{KickAnswer, KickTicket};
 use crate::state::{Session, State};
 use crate::time::UnixTime;
@@ -66,6 +67,11 @@ impl Logouts {
         self.start_kick(ticket);
     }
 
+    /// Writes a renewal where it survives the process.
+    pub(super) async fn keep_renewal(&self) {
+        self.keeper.keep().await;
+    }
+
     /// Starts the kicks that an earlier process did not get done.
     pub fn resume(self: &Arc<Self>) {
         for ticket in self.state.pending_kicks() {
@@ -95,6 +101,11 @@ impl Logouts {
 
     async fn kick(&self, kicker: &dyn Kicker, ticket: &KickTicket) {
         sleep(ticket.send_from.saturating_since(now())).await;
+        let is_first = self.state.is_kick_under_way(&ticket.user);
+        if !is_first && !self.state.is_kick_wanted(ticket) {
+            // One of an earlier process: a login came before it.
+            return;
+        }
         let mut pause = FIRST_PAUSE;
         for _ in 0..ATTEMPTS {
             let answer = kicker.kick(&ticket.user).await;
@@ -119,23 +130,32 @@ impl Logouts {
 }
 
 impl UserSigProxy {
-    /// The decision about a request, made again when its login would be issued under a kick that is on its way.
+    /// The decision about a request, made again when its login would be issued under a kick that is on its way, or
+    /// could not be dated yet.
     pub(super) async fn decide_after_kick(
         &self,
         session: &mut PingoraSession,
         now: UnixTime,
     ) -> Result<Permit, Refusal> {
-        let decision = self.decide(session, now).await;
+        let mut decision = self.decide(session, now).await;
+        if let Some(wait) = wait_until_datable(session, &decision) {
+            sleep(wait).await;
+            decision = self.decide_again(session);
+        }
         let logouts = &self.settings.logouts;
         match decision.as_ref().ok().and_then(logging_in) {
             Some(user) if logouts.is_kick_under_way(&user) => {
                 logouts.wait_for_kick(&user).await;
-                self.settings
-                    .authorizer
-                    .authorize(&parts(session)?, self::now())
+                self.decide_again(session)
             }
             _ => decision,
         }
+    }
+
+    fn decide_again(&self, session: &mut PingoraSession) -> Result<Permit, Refusal> {
+        self.settings
+            .authorizer
+            .authorize(&parts(session)?, self::now())
     }
 
     /// Ends the caller's session when the app has answered its logout with success.
@@ -158,6 +178,25 @@ fn logging_in(permit: &Permit) -> Option<UserId> {
     is_login.then_some(user.user_id)
 }
 
+/// Several logouts within a second push the date of the next UserSig ahead, which is soon over. A renewal is not asked
+/// for again: that would be too soon after itself.
+fn wait_until_datable(
+    session: &PingoraSession,
+    decision: &Result<Permit, Refusal>,
+) -> Option<Duration> {
+    let Err(Refusal { route, rejection }) = decision else {
+        return None;
+    };
+    let is_renewal =
+        route.as_deref() == Some(ENDPOINT_ROUTE) && session.req_header().method == Method::POST;
+    match rejection {
+        Rejection::UserSigTooEarly { retry_after } if !is_renewal => {
+            Some(*retry_after).filter(|wait| *wait <= LOGIN_WAITS)
+        }
+        _ => None,
+    }
+}
+
 fn log_failure(answer: KickAnswer) {
     match answer {
         KickAnswer::Refused { error_code } => tracing::warn!(error_code, "Chat refused a kick"),
@@ -171,7 +210,7 @@ fn now() -> UnixTime {
     UnixTime::from(SystemTime::now())
 }
 
-/// A new login waits this long at most for the kick of the logout before it.
+/// A new login waits this long at most for the kick of the logout before it, and for a moment to be dated.
 const LOGIN_WAITS: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(10);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);

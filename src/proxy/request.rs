@@ -2,13 +2,14 @@
 
 use std::net::IpAddr;
 
-use http::header::{CONNECTION, HOST, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE, VIA};
 use http::{Method, Version};
 use pingora::Result;
 use pingora::http::RequestHeader;
 use pingora::protocols::http::authority::raw_target_authority;
 use pingora::proxy::Session;
 
+use crate::policy::header_name::is_forwarding;
 use crate::policy::{HostError, PathError};
 use crate::rejection::Rejection;
 
@@ -86,15 +87,84 @@ pub(super) fn is_websocket(session: &Session) -> bool {
         && options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
 }
 
-/// Whether the browser speaks plain HTTP to this very machine, where it would drop a `Secure` cookie.
+/// Whether a body follows or may follow: HTTP/1 announces it in the header, HTTP/2 need not.
+pub(super) fn has_body(session: &Session) -> bool {
+    let headers = &session.req_header().headers;
+    match session.as_http2() {
+        Some(http2) => !http2.is_body_empty(),
+        None => {
+            let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+            headers.contains_key(TRANSFER_ENCODING) || lengths.any(|length| length != "0")
+        }
+    }
+}
+
+/// Whether a browser on this very machine speaks plain HTTP to us, where it would drop a `Secure` cookie. Reads the
+/// request as it came, with what is stripped from it.
 pub(super) fn is_plain_loopback(session: &Session) -> bool {
-    let Ok(Some(host)) = host(session.req_header()) else {
-        return false;
-    };
+    let client = session.client_addr().and_then(|address| address.as_inet());
+    client.is_some_and(|client| is_local_browser(session.req_header(), client.ip()))
+}
+
+/// A proxy on this machine connects from a loopback address as well and may send its own upstream's name as `Host`, for
+/// browsers elsewhere. What it adds gives it away, and so does HTTP/1.0, which no browser speaks.
+fn is_local_browser(request: &RequestHeader, client: IpAddr) -> bool {
+    let is_passed_on = |name: &HeaderName| *name == VIA || is_forwarding(name.as_str());
+    client.to_canonical().is_loopback()
+        && request.version > Version::HTTP_10
+        && !request.headers.keys().any(is_passed_on)
+        && host(request).is_ok_and(|host| host.is_some_and(is_loopback_host))
+}
+
+fn is_loopback_host(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if !port.ends_with(']') => name,
         _ => host,
     };
     let address = name.trim_matches(['[', ']']).parse::<IpAddr>();
     name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_browser_on_this_machine_gets_a_cookie_without_secure() {
+        let plain = |version: Version, client: &str, lines: &[(&'static str, &str)]| {
+            let mut request = RequestHeader::build("GET", b"/", None).unwrap();
+            request.set_version(version);
+            for (name, value) in lines {
+                request.append_header(*name, *value).unwrap();
+            }
+            is_local_browser(&request, client.parse().unwrap())
+        };
+        let local = ("host", "localhost:8080");
+        for client in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
+            assert!(plain(Version::HTTP_11, client, &[local]), "{client}");
+        }
+        for host in ["LOCALHOST", "127.0.0.1", "[::1]:80", "[::1]"] {
+            assert!(plain(Version::HTTP_11, "::1", &[("host", host)]), "{host}");
+        }
+        for client in ["192.0.2.1", "10.0.0.1", "2001:db8::1", "::ffff:192.0.2.1"] {
+            assert!(!plain(Version::HTTP_11, client, &[local]), "{client}");
+        }
+        for name in [
+            "x-forwarded-for",
+            "x_forwarded_proto",
+            "forwarded",
+            "via",
+            "x-real-ip",
+        ] {
+            let lines = [local, (name, "x")];
+            assert!(!plain(Version::HTTP_11, "127.0.0.1", &lines), "{name}");
+        }
+        assert!(!plain(Version::HTTP_10, "127.0.0.1", &[local]));
+        assert!(!plain(
+            Version::HTTP_11,
+            "127.0.0.1",
+            &[("host", "app.example")]
+        ));
+        assert!(!plain(Version::HTTP_11, "127.0.0.1", &[]));
+    }
 }

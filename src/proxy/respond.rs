@@ -141,7 +141,7 @@ fn add_cors(
         header.insert_header(ACCESS_CONTROL_ALLOW_CREDENTIALS, "true")?;
         header.insert_header(
             ACCESS_CONTROL_EXPOSE_HEADERS,
-            "WWW-Authenticate, X-Request-ID",
+            "WWW-Authenticate, Retry-After, X-Request-ID",
         )?;
     }
     Ok(())

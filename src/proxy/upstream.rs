@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use parking_lot::Mutex;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 
+use super::resolver::Resolver;
 use crate::rejection::Rejection;
 
 /// How long an upstream may take. The framework waits for ever where nothing is set.
@@ -30,7 +30,7 @@ pub struct Upstream {
     host: String,
     port: u16,
     timeouts: Timeouts,
-    resolved: Mutex<Option<(Instant, SocketAddr)>>,
+    resolver: Resolver,
 }
 
 impl Upstream {
@@ -38,10 +38,10 @@ impl Upstream {
     pub fn new(name: &str, host: String, port: u16, timeouts: Timeouts) -> Self {
         Self {
             name: Arc::from(name),
+            resolver: Resolver::new(host.clone(), port),
             host,
             port,
             timeouts,
-            resolved: Mutex::new(None),
         }
     }
 
@@ -61,32 +61,15 @@ impl Upstream {
         Ok(Box::new(peer))
     }
 
-    /// The address, asked for anew every few seconds; the last known one serves while the resolver fails.
     async fn resolve(&self) -> Result<SocketAddr> {
         if let Ok(address) = self.host.parse() {
             return Ok(SocketAddr::new(address, self.port));
         }
-        let known = *self.resolved.lock();
-        if let Some((_, address)) = known.filter(|(at, _)| at.elapsed() < RESOLVED_FOR) {
-            return Ok(address);
-        }
-        let fresh = self.look_up().await;
-        if let Some(address) = fresh.or(known.map(|(_, address)| address)) {
-            *self.resolved.lock() = Some((Instant::now(), address));
-            return Ok(address);
-        }
-        Err(Error::explain(
-            ErrorType::ConnectNoRoute,
-            "the upstream's name does not resolve",
-        )
-        .into_up())
-    }
-
-    async fn look_up(&self) -> Option<SocketAddr> {
-        let mut addresses = tokio::net::lookup_host((self.host.as_str(), self.port))
-            .await
-            .ok()?;
-        addresses.next()
+        let address = self.resolver.find(self.timeouts.connect).await;
+        address.ok_or_else(|| {
+            let problem = "the upstream's name does not resolve";
+            Error::explain(ErrorType::ConnectNoRoute, problem).into_up()
+        })
     }
 }
 
@@ -122,6 +105,13 @@ fn upstream_rejection(etype: &ErrorType) -> Rejection {
     }
 }
 
+/// Whether a refusal is the app's failure.
+pub(super) fn is_failure(rejection: &Rejection) -> bool {
+    matches!(
+        rejection,
+        Rejection::UpstreamUnreachable | Rejection::UpstreamTimeout | Rejection::UpstreamInvalid
+    )
+}
+
 /// A tunnel without a frame or ping in either direction for this long is taken for dead.
 pub(super) const WEBSOCKET_IDLE: Duration = Duration::from_secs(3600);
-const RESOLVED_FOR: Duration = Duration::from_secs(5);

@@ -60,3 +60,6 @@ impl Sandbox {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,6 +100,14 @@ impl TokenSources {
         Ok(Self(sources))
     }
 
+    /// The headers among the places.
+    pub fn headers(&self) -> impl Iterator<Item = &HeaderName> {
+        self.0.iter().filter_map(|source| match source {
+            TokenSource::Header { name, .. } => Some(name),
+            TokenSource::Cookie { .. } | TokenSource::Query { .. } => None,
+        })
+    }
+
     /// The one token of a request with these headers and this query (without its `?`), or none.
     pub fn extract(
         &self,

@@ -82,6 +82,11 @@ impl KeySet {
         !self.0.is_empty()
     }
 
+    /// Whether a key has this id, whatever its algorithm.
+    pub fn has_id(&self, id: &str) -> bool {
+        self.0.iter().any(|key| key.id.as_deref() == Some(id))
+    }
+
     /// The one key for a token: the key with its id, else the one key without an id, else, for a token without an id,
     /// the only key of the algorithm.
     pub(super) fn find(&self, algorithm: Algorithm, id: Option<&str>) -> Result<&Key, TokenError> {

@@ -3,6 +3,7 @@
 //! Each test logs in through the proxy, calls a protected page, takes the UserSig and logs in to the sandbox with it;
 //! then come the refusals. `tests/apps` installs and starts the apps and holds a configuration for each.
 
+mod oidc;
 mod relay;
 mod world;
 

@@ -7,6 +7,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use crate::support::keys::{KeyServer, Signer, answer, key_set};
+use crate::support::program::{finish, program};
 use crate::support::{App, Connection, Proxy, Response, config, get, tokens};
 
 /// A proxy whose issuer publishes its keys on the server: `/app/..` needs a session, `/public` does not.
@@ -14,17 +15,19 @@ fn proxy(app: &App, server: &KeyServer, refresh: &str) -> Proxy {
     let url = format!("http://{}/keys?hidden=1", server.address);
     with_issuer(
         app,
+        "EdDSA",
         &format!("keys = {{ jwks_url = \"{url}\", refresh = \"{refresh}\" }}"),
     )
 }
 
-fn with_issuer(app: &App, lines: &str) -> Proxy {
+/// The same with another algorithm and place of its keys.
+pub(crate) fn with_issuer(app: &App, algorithm: &str, lines: &str) -> Proxy {
     let routes = "default_access = \"public\"\n[[route]]\nmatch = { path = \"/app/{*rest}\" }\n\
                   access = \"session\"\ninject = { request_headers = true }\n";
     let secret = "algorithms = [\"HS256\"]\nkeys = { secret = { file = \"session-secret\" } }";
     let text = config(app.address, routes);
     assert!(text.contains(secret));
-    Proxy::start(&text.replace(secret, &format!("algorithms = [\"EdDSA\"]\n{lines}")))
+    Proxy::start(&text.replace(secret, &format!("algorithms = [\"{algorithm}\"]\n{lines}")))
 }
 
 /// A key set that is in use.
@@ -272,19 +275,47 @@ fn an_oidc_issuer_is_discovered_and_k4_another_name_is_not_believed() {
     };
     let lines = |issuer: &str| format!("issuer = \"{issuer}\"\nkeys = {{ oidc = true }}");
     let issuer = format!("http://{}", server.address);
-    let discovered = with_issuer(&app, &lines(&issuer));
+    let discovered = with_issuer(&app, "EdDSA", &lines(&issuer));
     assert_eq!(ask_as(&discovered, &issuer).status, 200);
     assert_eq!(ask_as(&discovered, "http://127.0.0.1").status, 401);
 
     // The same server by another name: its document names itself.
     let other = format!("{issuer}/");
-    let misled = with_issuer(&app, &lines(&other));
+    let misled = with_issuer(&app, "EdDSA", &lines(&other));
     assert_eq!(
         refused(&ask_as(&misled, &other)),
         (503, "keys_unavailable".to_owned())
     );
     let line = misled.log_line(|line| line["message"] == "no new key set");
     assert_eq!(line["reason"], "discovery");
+}
+
+#[test]
+fn the_other_commands_fetch_nothing() {
+    let signer = Signer::new("a");
+    let server = KeyServer::start(key_set(&[&signer]));
+    let app = App::start();
+    let proxy = loaded(&app, &server, "10m");
+    let fetches = server.fetches();
+    let file = proxy.config_file();
+    let token = signer.bearer("42");
+    let token = token
+        .trim_start_matches("Authorization: Bearer ")
+        .trim_end();
+    let run = |arguments: &[&str]| finish(&mut program(arguments));
+    let checked = run(&["check", &file]);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    let minted = run(&["mint", "-c", &file, "-u", "42"]);
+    assert_eq!(minted.code, Some(0), "{minted:?}");
+    let verified = run(&["inspect", "-c", &file, minted.stdout.trim_end()]);
+    assert_eq!(verified.code, Some(0), "{verified:?}");
+    let inspected = run(&["inspect", "-c", &file, token]);
+    assert_eq!(inspected.code, Some(1), "{inspected:?}");
+    assert!(
+        inspected.stderr.contains("publishes its keys"),
+        "{inspected:?}"
+    );
+    assert_eq!(server.fetches(), fetches);
 }
 
 const NEW_SET: &str = "new key set";

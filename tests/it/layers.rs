@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const CORE: [&str; 10] = [
+const CORE: [&str; 11] = [
     "authorize",
     "identity",
     "json",
     "policy",
     "rejection",
+    "rest_api",
     "secret",
     "state",
     "time",
@@ -18,15 +19,19 @@ const CORE: [&str; 10] = [
 ];
 
 /// For each module outside the core: what it may import beside the core.
-const ABOVE: [(&str, &[&str]); 9] = [
+const ABOVE: [(&str, &[&str]); 10] = [
     ("config", &[]),
     ("metrics", &[]),
     ("proxy", &["metrics"]),
     ("key_source", &[]),
+    ("chat_client", &["proxy"]),
     ("telemetry", &[]),
     ("sandbox", &[]),
     ("demo", &[]),
-    ("server", &["config", "key_source", "metrics", "proxy"]),
+    (
+        "server",
+        &["chat_client", "config", "key_source", "metrics", "proxy"],
+    ),
     ("cli", &["config", "demo", "sandbox", "server", "telemetry"]),
 ];
 
@@ -45,6 +50,9 @@ const FORBIDDEN_IN_CORE: [&str; 12] = [
     "Instant::now",
     "rand::",
 ];
+
+/// Beside the pure state stands the file that keeps it.
+const STORE: &str = "state/local.rs";
 
 #[test]
 fn every_module_imports_only_what_its_layer_may() {
@@ -79,6 +87,13 @@ fn the_core_touches_no_outside_world() {
             continue;
         }
         for (file, text) in files {
+            if file.ends_with(STORE)
+                || file
+                    .parent()
+                    .is_some_and(|folder| folder.ends_with("state/local"))
+            {
+                continue;
+            }
             for forbidden in FORBIDDEN_IN_CORE {
                 assert!(!text.contains(forbidden), "{}: {forbidden}", file.display());
             }

@@ -21,6 +21,7 @@ pub(super) struct Request {
     target: String,
     headers: HeaderMap,
     websocket: bool,
+    has_body: bool,
 }
 
 pub(super) fn get(target: &str) -> Request {
@@ -34,6 +35,7 @@ pub(super) fn send(method: &str, target: &str) -> Request {
         target: target.to_owned(),
         headers: HeaderMap::new(),
         websocket: false,
+        has_body: false,
     }
 }
 
@@ -72,6 +74,11 @@ impl Request {
         self
     }
 
+    pub(super) fn body(mut self) -> Self {
+        self.has_body = true;
+        self
+    }
+
     pub(super) fn ask(&self, site: &Authorizer, now: UnixTime) -> Result<Permit, Refusal> {
         let (path, query) = match self.target.split_once('?') {
             Some((path, query)) => (path, Some(query)),
@@ -84,6 +91,7 @@ impl Request {
             query,
             headers: &self.headers,
             websocket: self.websocket,
+            has_body: self.has_body,
         };
         site.authorize(&parts, now)
     }

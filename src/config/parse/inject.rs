@@ -4,6 +4,7 @@ use http::HeaderName;
 
 use crate::config::InjectNames;
 use crate::config::raw::{Table, Value};
+use crate::policy::header_name::is_alias;
 use crate::token::extract::{TokenSource, TokenSources};
 
 pub(super) fn names(root: &Table<'_>, sources: &[TokenSource]) -> Option<InjectNames> {
@@ -27,7 +28,10 @@ pub(super) fn names(root: &Table<'_>, sources: &[TokenSource]) -> Option<InjectN
 
 /// Whether a header may carry a value of the app or of ours, because HTTP does not need it itself.
 pub(super) fn may_carry_a_value(name: &HeaderName) -> bool {
-    !RESERVED.contains(&name.as_str()) && !name.as_str().starts_with("sec-")
+    let is_reserved = RESERVED
+        .iter()
+        .any(|reserved| is_alias(name.as_str(), reserved));
+    !is_reserved && !name.as_str().starts_with("sec-")
 }
 
 fn header(value: &Value<'_>, sources: &[TokenSource]) -> Option<HeaderName> {
@@ -40,7 +44,7 @@ fn header(value: &Value<'_>, sources: &[TokenSource]) -> Option<HeaderName> {
         return None;
     }
     let is_token = sources.iter().any(|source| match source {
-        TokenSource::Header { name: token, .. } => alias(token) == alias(&name),
+        TokenSource::Header { name: token, .. } => is_alias(token.as_str(), name.as_str()),
         TokenSource::Cookie { .. } | TokenSource::Query { .. } => false,
     });
     if is_token {
@@ -79,7 +83,7 @@ fn check_distinct(table: &Table<'_>, names: &InjectNames) -> bool {
     let mut distinct = true;
     for (index, (name, (key, _))) in headers.iter().zip(HEADERS).enumerate() {
         let mut earlier = headers.iter().take(index);
-        if earlier.any(|one| alias(one) == alias(name)) {
+        if earlier.any(|one| is_alias(one.as_str(), name.as_str())) {
             let place = table
                 .get(key)
                 .map_or_else(|| table.place_of(key), |value| value.place().clone());
@@ -91,11 +95,6 @@ fn check_distinct(table: &Table<'_>, names: &InjectNames) -> bool {
         }
     }
     distinct
-}
-
-/// The spelling in which servers that turn headers into variables see a name.
-fn alias(name: &HeaderName) -> String {
-    name.as_str().replace('_', "-")
 }
 
 const HEADERS: [(&str, &str); 3] = [

@@ -12,6 +12,7 @@ use crate::config::error::Place;
 use crate::config::raw::{Table, Value};
 use crate::config::secrets::Secrets;
 use crate::json::JsonPointer;
+use crate::policy::header_name::is_stripped;
 use crate::token::extract::{TokenSource, TokenSources};
 use crate::token::verify::{TokenIssuer, Verifier};
 
@@ -270,6 +271,13 @@ fn header_source(header: &Value<'_>, scheme: Option<Value<'_>>) -> Option<TokenS
         header.error(
             "is a header of HTTP itself",
             "Authorization, or a header of your own",
+        );
+        return None;
+    }
+    if is_stripped(name.as_str(), &[]) {
+        header.error(
+            "is removed from every request, because clients may not say where one comes from",
+            "Authorization, or a header of your own that is not X-Forwarded-.. or the like",
         );
         return None;
     }

@@ -203,7 +203,9 @@ keys = { secret = { env = "SESSION" } }"#,
         to: r#"["ES256"]
 keys = { jwks_url = "https://10.0.0.1/keys" }
 allow_private = true"#,
-        errors: &[r#"?"#],
+        errors: &[
+            "12:17: session.issuer[1].allow_private: whoever can answer for the key server's name inside the network can be any user (an address that the internet sees, if there is one)",
+        ],
     },
 ];
 
@@ -1241,7 +1243,9 @@ cookie_name = "a b"
 keys = { secret = { env = "SESSION" } }"#,
         to: r#"["ES256"]
 keys = { jwks_url = "http://app.example/keys" }"#,
-        errors: &[r#"11:21: session.issuer[1].keys.jwks_url: ?"#],
+        errors: &[
+            "11:21: session.issuer[1].keys.jwks_url: keys are fetched with https; plain http is for this machine only, by 127.0.0.1, [::1] or localhost",
+        ],
     },
     Row {
         name: "a key URL of another scheme",
@@ -1249,7 +1253,7 @@ keys = { jwks_url = "http://app.example/keys" }"#,
 keys = { secret = { env = "SESSION" } }"#,
         to: r#"["ES256"]
 keys = { jwks_url = "file:///etc/passwd" }"#,
-        errors: &[r#"?"#],
+        errors: &["11:21: session.issuer[1].keys.jwks_url: keys are fetched with https only"],
     },
     Row {
         name: "a key URL inside a network",
@@ -1257,21 +1261,28 @@ keys = { jwks_url = "file:///etc/passwd" }"#,
 keys = { secret = { env = "SESSION" } }"#,
         to: r#"["ES256"]
 keys = { jwks_url = "https://10.0.0.1/keys" }"#,
-        errors: &[r#"?"#],
+        errors: &[
+            "11:21: session.issuer[1].keys.jwks_url: 10.0.0.1 is a private address, which the issuer needs allow_private for",
+        ],
     },
     Row {
         name: "a key URL of a metadata service",
         from: r#"["HS256"]
 keys = { secret = { env = "SESSION" } }"#,
         to: r#"["ES256"]
-keys = { jwks_url = "https://169.254.169.254/" }"#,
-        errors: &[r#"?"#],
+keys = { jwks_url = "https://169.254.169.254/" }
+allow_private = true"#,
+        errors: &[
+            "11:21: session.issuer[1].keys.jwks_url: 169.254.169.254 is link-local, a metadata service or reserved, and never fetched from",
+        ],
     },
     Row {
         name: "a shared secret for a published key set",
         from: r#"{ secret = { env = "SESSION" } }"#,
         to: r#"{ jwks_url = "https://app.example/keys" }"#,
-        errors: &[r#"?"#],
+        errors: &[
+            "10:14: session.issuer[1].algorithms: HS256 needs a secret; with a public key everybody could sign (RS256, PS256, ES256 or their kin)",
+        ],
     },
     Row {
         name: "discovery without an issuer",
@@ -1279,7 +1290,9 @@ keys = { jwks_url = "https://169.254.169.254/" }"#,
 keys = { secret = { env = "SESSION" } }"#,
         to: r#"["ES256"]
 keys = { oidc = true }"#,
-        errors: &[r#"?"#],
+        errors: &[
+            r#"11:17: session.issuer[1].keys.oidc: needs the issuer of this entry (issuer = "https://id.example.com", exactly as in iss)"#,
+        ],
     },
     Row {
         name: "discovery from an issuer that is no URL",
@@ -1288,7 +1301,9 @@ keys = { secret = { env = "SESSION" } }"#,
         to: r#"["ES256"]
 keys = { oidc = true }
 issuer = "app""#,
-        errors: &[r#"?"#],
+        errors: &[
+            "12:10: session.issuer[1].issuer: not an absolute URL such as https://app.example.com/.well-known/jwks.json",
+        ],
     },
     Row {
         name: "discovery that is off",
@@ -1296,7 +1311,9 @@ issuer = "app""#,
 keys = { secret = { env = "SESSION" } }"#,
         to: r#"["ES256"]
 keys = { oidc = false }"#,
-        errors: &[r#"?"#],
+        errors: &[
+            "11:17: session.issuer[1].keys.oidc: says nothing when false (true, or another source of keys)",
+        ],
     },
     Row {
         name: "times of a key set that contradict each other",
@@ -1304,7 +1321,9 @@ keys = { oidc = false }"#,
 keys = { secret = { env = "SESSION" } }"#,
         to: r#"["ES256"]
 keys = { jwks_url = "https://app.example/keys", refresh = "1h", max_age = "59m" }"#,
-        errors: &[r#"?"#],
+        errors: &[
+            "11:75: session.issuer[1].keys.max_age: is shorter than refresh (keys would run out in between)",
+        ],
     },
     Row {
         name: "times of a key set that are out of range",
@@ -1312,14 +1331,22 @@ keys = { jwks_url = "https://app.example/keys", refresh = "1h", max_age = "59m" 
 keys = { secret = { env = "SESSION" } }"#,
         to: r#"["ES256"]
 keys = { jwks_url = "https://app.example/keys", refresh = "9s", max_age = "31d" }"#,
-        errors: &[r#"?"#],
+        errors: &[
+            r#"11:59: session.issuer[1].keys.refresh: must be from "10s" to "1d""#,
+            r#"11:75: session.issuer[1].keys.max_age: must be from "10s" to "30d""#,
+        ],
     },
     Row {
         name: "times and places of a key set beside a secret",
         from: r#"{ secret = { env = "SESSION" } }"#,
         to: r#"{ secret = { env = "SESSION" }, refresh = "10m", max_age = "24h", ca = "rsa.pem" }
 allow_private = true"#,
-        errors: &[r#"?"#],
+        errors: &[
+            "11:50: session.issuer[1].keys.refresh: has a meaning only with jwks_url or oidc (leave it out)",
+            "11:67: session.issuer[1].keys.max_age: has a meaning only with jwks_url or oidc (leave it out)",
+            "11:79: session.issuer[1].keys.ca: has a meaning only with jwks_url or oidc (leave it out)",
+            "12:17: session.issuer[1].allow_private: has a meaning only with jwks_url or oidc (leave it out)",
+        ],
     },
     Row {
         name: "a certificate file with a key",
@@ -1327,7 +1354,9 @@ allow_private = true"#,
 keys = { secret = { env = "SESSION" } }"#,
         to: r#"["ES256"]
 keys = { jwks_url = "https://app.example/keys", ca = "rsa.pem" }"#,
-        errors: &[r#"?"#],
+        errors: &[
+            "11:54: session.issuer[1].keys.ca: is not a file of certificates in PEM (blocks that start with -----BEGIN CERTIFICATE-----)",
+        ],
     },
     Row {
         name: "a certificate file without one",
@@ -1335,7 +1364,9 @@ keys = { jwks_url = "https://app.example/keys", ca = "rsa.pem" }"#,
 keys = { secret = { env = "SESSION" } }"#,
         to: r#"["ES256"]
 keys = { jwks_url = "https://app.example/keys", ca = "app.jwks" }"#,
-        errors: &[r#"?"#],
+        errors: &[
+            "11:54: session.issuer[1].keys.ca: is not a file of certificates in PEM (blocks that start with -----BEGIN CERTIFICATE-----)",
+        ],
     },
     Row {
         name: "a certificate that is none",
@@ -1343,6 +1374,99 @@ keys = { jwks_url = "https://app.example/keys", ca = "app.jwks" }"#,
 keys = { secret = { env = "SESSION" } }"#,
         to: r#"["ES256"]
 keys = { jwks_url = "https://app.example/keys", ca = "bad-ca.pem" }"#,
-        errors: &[r#"?"#],
+        errors: &[
+            "11:54: session.issuer[1].keys.ca: certificate 1 cannot be read (blocks that start with -----BEGIN CERTIFICATE-----)",
+        ],
+    },
+    Row {
+        name: "a logout where nobody is known",
+        from: "access = \"session\"\ninject = { request_headers = true }",
+        to: "access = \"public\"\non_success = \"kick\"",
+        errors: &[
+            r#"4:1: chat: a route has on_success = "kick", and nothing says where Chat is (region = "china", or another in which the application is)"#,
+            r#"19:14: route[1].on_success: no session is known here that could end (access = "session")"#,
+        ],
+    },
+    Row {
+        name: "a logout on a denied route",
+        from: "access = \"session\"\ninject = { request_headers = true }",
+        to: "access = \"deny\"\non_success = \"kick\"",
+        errors: &[
+            r#"4:1: chat: a route has on_success = "kick", and nothing says where Chat is (region = "china", or another in which the application is)"#,
+            r#"19:14: route[1].on_success: no session is known here that could end (access = "session")"#,
+        ],
+    },
+    Row {
+        name: "a logout that nobody hears of",
+        from: "access = \"session\"\ninject",
+        to: "access = \"session\"\non_success = \"kick\"\ninject",
+        errors: &[
+            r#"4:1: chat: a route has on_success = "kick", and nothing says where Chat is (region = "china", or another in which the application is)"#,
+        ],
+    },
+    Row {
+        name: "another thing to do on success",
+        from: "access = \"session\"\ninject",
+        to: "access = \"session\"\non_success = \"ban\"\ninject",
+        errors: &[r#"19:14: route[1].on_success: must be one of "kick""#],
+    },
+    Row {
+        name: "an endpoint beside a region",
+        from: "admin = \"root\"",
+        to: "admin = \"root\"\nregion = \"china\"\nendpoint = \"https://chat.example\"",
+        errors: &["9:12: chat.endpoint: stands beside region (one of the two)"],
+    },
+    Row {
+        name: "a region that does not exist",
+        from: "admin = \"root\"",
+        to: "admin = \"root\"\nregion = \"atlantis\"",
+        errors: &[
+            "8:10: chat.region: no such region; known are china, singapore, seoul, tokyo, frankfurt, silicon_valley and jakarta",
+        ],
+    },
+    Row {
+        name: "an endpoint without TLS",
+        from: "admin = \"root\"",
+        to: "admin = \"root\"\nendpoint = \"http://chat.example\"",
+        errors: &[
+            "8:12: chat.endpoint: an endpoint is https://host, and http:// only with an address of loopback; no path, query or user",
+        ],
+    },
+    Row {
+        name: "a region in a demo",
+        from: "[[upstream]]\nname = \"app\"\nservers = [\"http://127.0.0.1:3000\"]\n[chat]",
+        to: "demo = true\n[[upstream]]\nname = \"app\"\nservers = [\"http://127.0.0.1:3000\"]\n[chat]\nregion = \"china\"",
+        errors: &[
+            r#"6:10: chat.region: a demo reaches nothing outside this machine (endpoint = "http://127.0.0.1:8090")"#,
+        ],
+    },
+    Row {
+        name: "an endpoint elsewhere in a demo",
+        from: "[[upstream]]\nname = \"app\"\nservers = [\"http://127.0.0.1:3000\"]\n[chat]",
+        to: "demo = true\n[[upstream]]\nname = \"app\"\nservers = [\"http://127.0.0.1:3000\"]\n[chat]\nendpoint = \"https://chat.example\"",
+        errors: &[
+            "6:12: chat.endpoint: a demo reaches nothing outside this machine (an address of loopback)",
+        ],
+    },
+    Row {
+        name: "token headers that would be stripped",
+        from: "[[session",
+        to: r#"[session]
+from = [{ header = "X-Forwarded-Access-Token" }, { header = "x_request_id" }]
+[[session"#,
+        errors: &[
+            "9:20: session.from[1].header: is removed from every request, because clients may not say where one comes from (Authorization, or a header of your own that is not X-Forwarded-.. or the like)",
+            "9:61: session.from[2].header: is a header of HTTP itself (Authorization, or a header of your own)",
+        ],
+    },
+    Row {
+        name: "an injected header under another spelling of one of HTTP",
+        from: "[routes]",
+        to: r#"[inject]
+user_id_header = "X_Forwarded_For"
+[routes]"#,
+        errors: &[
+            "15:18: inject.user_id_header: is a header of HTTP itself (a name of your own, as in X-Chat-UserID)",
+        ],
     },
 ];

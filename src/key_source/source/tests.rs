@@ -191,6 +191,16 @@ async fn k1_ten_thousand_unknown_keys_a_second_are_one_fetch_in_ten() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn k2_a_key_that_came_while_its_token_was_judged_needs_no_fetch() {
+    let signer = Signer::new("a");
+    let world = World::running(set(&[&signer])).await;
+    assert_eq!(world.ask("a").await, Refreshed::Fresh);
+    assert_eq!(world.fetches(), 1);
+    assert_eq!(world.ask("b").await, Refreshed::Fresh);
+    assert_eq!(world.fetches(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn k1_one_unknown_key_does_not_spend_the_budget_of_another() {
     let (old, new) = (Signer::new("old"), Signer::new("new"));
     let world = World::running(set(&[&old])).await;

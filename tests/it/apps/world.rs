@@ -179,7 +179,19 @@ pub(super) struct RealApp {
 }
 
 impl RealApp {
-    fn start(setup: &Setup, installed: &Path, env: &[(&str, &str)]) -> Self {
+    /// Starts it again at the same address, with its state anew.
+    pub(super) fn restart(&mut self, setup: &Setup, installed: &Path, env: &[(&str, &str)]) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        self.child = spawn(setup.name, installed, self._state.path(), self.address, env);
+        assert!(
+            listens(&mut self.child, self.address),
+            "{} is gone",
+            setup.name
+        );
+    }
+
+    pub(super) fn start(setup: &Setup, installed: &Path, env: &[(&str, &str)]) -> Self {
         // Another process may take a free port before the app does.
         for _ in 0..5 {
             let state = TempDir::new().unwrap();

@@ -1,6 +1,6 @@
 //! Cross-origin rules: ours for our own answers, the app's for the app's.
 
-use super::{assert_no_identity, typical};
+use super::{assert_identity, assert_no_identity, typical};
 use crate::support::tokens::bearer;
 use crate::support::{App, Response, get, send};
 
@@ -31,7 +31,7 @@ fn our_answers_are_readable_for_listed_origins_alone() {
         );
         assert_eq!(
             response.header("access-control-expose-headers"),
-            Some("WWW-Authenticate, X-Request-ID"),
+            Some("WWW-Authenticate, Retry-After, X-Request-ID"),
             "{case}"
         );
         assert_eq!(response.header("vary"), Some("Origin"), "{case}");
@@ -67,7 +67,7 @@ fn the_endpoints_preflight_is_answered_here() {
     assert_eq!(allowed_origin(&response), Some("https://app.example.com"));
     assert_eq!(
         response.header("access-control-allow-methods"),
-        Some("GET, HEAD")
+        Some("GET, HEAD, POST")
     );
     assert_eq!(
         response.header("access-control-allow-headers"),
@@ -87,7 +87,7 @@ fn u6_a_preflight_of_an_app_route_is_forwarded_as_nobody() {
     let app = App::start();
     let proxy = typical(&app, CORS);
     let asked = format!("{LISTED}Access-Control-Request-Method: GET\r\n");
-    let forged = format!("{asked}X-Chat-UserID: root\r\n{}", bearer("alice"));
+    let forged = format!("{asked}X-Chat-UserID: root\r\nContent-Length: 0\r\n");
     for path in ["/session/", "/inject/all", "/inject/request", "/optional/"] {
         let response = options(&proxy, path, &forged);
         assert_eq!(
@@ -107,6 +107,49 @@ fn u6_a_preflight_of_an_app_route_is_forwarded_as_nobody() {
     // Without the header that makes it a preflight it is a request like any other.
     assert_eq!(options(&proxy, "/session/", LISTED).status, 401);
     assert_eq!(app.seen().len(), 1);
+}
+
+#[test]
+fn u6_options_with_a_body_or_credentials_does_not_pass_a_session_gate() {
+    let app = App::start();
+    let proxy = typical(&app, CORS);
+    let asked = format!("{LISTED}Access-Control-Request-Method: GET\r\n");
+    for more in [
+        "Content-Length: 2\r\n\r\nhi",
+        "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n",
+        "Authorization: Basic eA==\r\n",
+        "Cookie: theme=dark\r\n",
+        "Origin: https://app.example.com\r\n",
+        "Access-Control-Request-Method: POST\r\n",
+    ] {
+        let response = options(&proxy, "/session/", &format!("{asked}{more}"));
+        let refused = (response.status, response.code());
+        assert_eq!(refused, (401, "token_missing".to_owned()), "{more:?}");
+    }
+    assert!(app.seen().is_empty());
+    // With a session it is the user's own request.
+    let own = format!("{asked}{}", bearer("alice"));
+    assert_eq!(options(&proxy, "/inject/request", &own).status, 200);
+    assert_identity(&app.next(), "alice");
+    assert_eq!(options(&proxy, "/session/", &asked).status, 200);
+    assert_no_identity(&app.next());
+}
+
+#[test]
+fn u6_a_preflight_reaches_no_unlisted_path_behind_a_session() {
+    let app = App::start();
+    let asked = format!("{LISTED}Access-Control-Request-Method: GET\r\n");
+    for (access, status) in [("session", 401), ("deny", 404), ("public", 200)] {
+        let routes = super::typical_routes(CORS);
+        let routes = routes.replace(
+            "default_access = \"deny\"",
+            &format!("default_access = \"{access}\""),
+        );
+        let proxy = crate::support::Proxy::in_front_of(&app, &routes);
+        let response = options(&proxy, "/unlisted", &asked);
+        assert_eq!(response.status, status, "{access}");
+        assert_eq!(app.seen().len(), usize::from(status == 200), "{access}");
+    }
 }
 
 #[test]

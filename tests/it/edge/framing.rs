@@ -20,6 +20,26 @@ fn p2_framing_that_two_servers_read_differently_is_refused_and_the_connection_cl
             "POST /public/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0, 5",
         ),
         (
+            "one length twice",
+            "POST /public/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 5",
+        ),
+        (
+            "one length joined",
+            "POST /public/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5, 5",
+        ),
+        (
+            "one length joined without a space",
+            "POST /public/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5,5",
+        ),
+        (
+            "signed length that is not zero",
+            "POST /public/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: +5",
+        ),
+        (
+            "padded length",
+            "POST /public/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 005",
+        ),
+        (
             "signed length",
             "POST /public/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: +0",
         ),

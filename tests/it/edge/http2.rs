@@ -10,7 +10,7 @@ use super::{assert_identity, assert_no_identity};
 use crate::support::tokens::session;
 use crate::support::{App, Proxy, config};
 
-/// Pitfall 1, pingora issue 935: a second chunk terminator would be the start of the next request on the connection.
+/// Pingora issue 935: a second chunk terminator would be the start of the next request on the connection.
 #[test]
 fn an_upload_ended_by_an_empty_frame_has_one_terminator() {
     let app = App::start();

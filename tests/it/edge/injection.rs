@@ -30,6 +30,8 @@ fn request_headers_reach_the_app_once_and_the_client_never() {
 fn response_headers_reach_the_client_and_not_the_app() {
     let app = App::answering(
         "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nCache-Control: public, max-age=600\r\nETag: \"1\"\r\n\
+         CDN-Cache-Control: max-age=600\r\nCloudflare-CDN-Cache-Control: max-age=600\r\n\
+         Surrogate-Control: max-age=600\r\nX-Accel-Expires: 600\r\nEdge-Control: max-age=600\r\n\
          Last-Modified: Mon, 23 Nov 2026 00:00:00 GMT\r\nExpires: Tue, 24 Nov 2026 00:00:00 GMT\r\nAge: 3\r\n\
          Pragma: cache\r\nX-Chat-UserSig: the app's own\r\nx-chat-usersig: twice\r\n\r\nhi",
     );
@@ -104,6 +106,33 @@ fn the_cookie_is_secure_unless_the_browser_speaks_to_its_own_machine() {
         let cookie = response.header("set-cookie").unwrap();
         assert_eq!(cookie.ends_with("; Secure"), secure, "{host}");
     }
+}
+
+/// As nginx's `proxy_pass http://localhost:8080` asks for a browser elsewhere: from this machine and with this Host.
+#[test]
+fn the_cookie_is_secure_behind_another_proxy_whatever_host_that_names() {
+    let app = App::start();
+    let proxy = typical(&app, "");
+    for (line, secure) in [
+        ("X-Forwarded-For: 192.0.2.1\r\n", true),
+        ("X-Forwarded-Proto: https\r\n", true),
+        ("x_forwarded_host: app.example\r\n", true),
+        ("X-Real-IP: 192.0.2.1\r\n", true),
+        ("Forwarded: for=192.0.2.1\r\n", true),
+        ("Via: 1.1 front\r\n", true),
+        ("Accept: */*\r\n", false),
+    ] {
+        let lines = format!("{line}{}", bearer("alice"));
+        let response = get(proxy.address, "/inject/cookie", &lines);
+        let cookie = response.header("set-cookie").unwrap();
+        assert_eq!(cookie.ends_with("; Secure"), secure, "{line}");
+    }
+    let old = format!(
+        "GET /inject/cookie HTTP/1.0\r\nHost: localhost\r\n{}\r\n",
+        bearer("alice")
+    );
+    let response = crate::support::send(proxy.address, old);
+    assert!(response.header("set-cookie").unwrap().ends_with("; Secure"));
 }
 
 #[test]
@@ -255,7 +284,18 @@ fn cookies(response: &Response) -> Vec<String> {
 
 fn assert_kept_out_of_caches(response: &Response) {
     assert_eq!(response.header("cache-control"), Some("no-store"));
-    for name in ["etag", "last-modified", "expires", "age", "pragma"] {
+    for name in [
+        "etag",
+        "last-modified",
+        "expires",
+        "age",
+        "pragma",
+        "cdn-cache-control",
+        "cloudflare-cdn-cache-control",
+        "surrogate-control",
+        "x-accel-expires",
+        "edge-control",
+    ] {
         assert_eq!(response.header(name), None, "{name}");
     }
 }

@@ -45,7 +45,7 @@ fn a_client_decides_whether_its_connection_is_kept() {
     }
 }
 
-/// Pitfall 8: the framework would keep it for ever.
+/// The framework would keep an idle connection for ever.
 #[test]
 fn an_idle_connection_is_closed() {
     let app = App::start();
@@ -94,7 +94,7 @@ fn an_answer_that_nobody_takes_is_given_up() {
     );
 }
 
-/// Pitfall 3. What holds: reads of a header that stops are bounded. What does not: their sum.
+/// What holds: reads of a header that stops are bounded. What does not: their sum.
 #[test]
 fn a_header_that_stops_on_a_kept_connection_is_given_up() {
     let app = App::start();
@@ -125,7 +125,7 @@ fn a_pipelined_request_is_dropped_with_the_connection() {
     assert_eq!(targets, ["/public/1"]);
 }
 
-/// Pitfall 9: an app may close a pooled connection at any time.
+/// An app may close a pooled connection at any time.
 #[test]
 fn a_stale_connection_costs_no_get() {
     // The app reads one more request on each connection and closes without an answer.

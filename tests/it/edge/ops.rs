@@ -72,7 +72,7 @@ fn metrics_count_what_happened() {
     assert!(
         zero.contains("requests_total{outcome=\"token_expired\",route=\"/session/{*rest}\"} 0\n")
     );
-    for (path, lines) in [
+    let requests = [
         ("/public/1", String::new()),
         ("/public/2", String::new()),
         ("/session/", String::new()),
@@ -84,8 +84,9 @@ fn metrics_count_what_happened() {
         ("/_chat/usersig", bearer("alice")),
         ("/unlisted", String::new()),
         ("/public//", String::new()),
-    ] {
-        get(proxy.address, path, &lines);
+    ];
+    for (path, lines) in &requests {
+        get(proxy.address, path, lines);
     }
     let count = |outcome: &str, route: &str, count: u32| {
         format!("requests_total{{outcome=\"{outcome}\",route=\"{route}\"}} {count}")
@@ -109,8 +110,8 @@ fn metrics_count_what_happened() {
         "usersig_evictions_total 0".to_owned(),
         "upstream_failures_total{code=\"upstream_invalid\",upstream=\"app\"} 0".to_owned(),
     ];
-    // The line is written after the answer, and counted with it.
-    proxy.log_line(|line| line["path"] == "/public//");
+    // The line is written after the answer and counted before it; lines of several connections come in any order.
+    proxy.log_lines(requests.len(), is_access_line);
     let counted = metrics(&proxy);
     for line in expected {
         assert!(
@@ -124,6 +125,32 @@ fn metrics_count_what_happened() {
         "all series exist from the start"
     );
     assert!(!counted.contains("alice") && !counted.contains("bob"));
+}
+
+#[test]
+fn o4_a_credential_in_a_path_is_not_logged() {
+    let app = App::start();
+    let proxy = typical(&app, "");
+    let login = get(proxy.address, "/_chat/usersig", &bearer("alice")).json();
+    let user_sig = login["userSig"].as_str().unwrap().to_owned();
+    let token = session("alice");
+    for path in [
+        format!("/api/{token}"),
+        format!("/public/{token}/x"),
+        format!("/api/{}", token.replace('.', "%2E")),
+        format!("/public/{user_sig}"),
+    ] {
+        get(proxy.address, &path, "");
+    }
+    // What is printed is searched for tokens and UserSigs when the proxy ends.
+    for logged in [
+        "/api/[redacted]",
+        "/public/[redacted]/x",
+        "/public/[redacted]",
+    ] {
+        proxy.log_line(|line| line["path"] == logged);
+    }
+    assert_holds_no_secret(&proxy.printed());
 }
 
 #[test]
@@ -342,4 +369,8 @@ fn series(metrics: &str) -> Vec<&str> {
     lines
         .filter_map(|line| line.rsplit_once(' ').map(|(series, _)| series))
         .collect()
+}
+
+fn is_access_line(line: &serde_json::Value) -> bool {
+    line["target"] == "usersig_proxy::access"
 }

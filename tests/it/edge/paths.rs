@@ -71,7 +71,7 @@ fn u1_a_path_that_is_let_through_is_forwarded_byte_for_byte() {
         "/x/",
         "/%E2%82%AC?x=%2e%2e/%2f;%00",
     ] {
-        // Pitfall 7: the framework forwards the raw path, so it is the raw path that is judged.
+        // The framework forwards the raw path, so it is the raw path that is judged.
         assert_eq!(get(proxy.address, path, &session).status, 200, "{path}");
         assert_eq!(app.next().target, path);
     }

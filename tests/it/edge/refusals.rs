@@ -51,8 +51,8 @@ fn a_refused_request_keeps_its_connection() {
 fn every_code_has_its_snapshot_here() {
     use usersig_proxy::rejection::Rejection;
     let here = include_str!("refusals.rs").to_owned() + include_str!("upstream.rs");
-    // No input leads to the first; the second needs a key source that can be away.
-    let unreachable = ["internal", "keys_unavailable"];
+    // No input leads to the first; the others need a key source that can be away, and renewals ahead of the clock.
+    let unreachable = ["internal", "keys_unavailable", "usersig_too_early"];
     for code in Rejection::CODES {
         let is_here = here.contains(&format!("\"code\":\"{code}\""));
         assert!(is_here != unreachable.contains(&code), "{code}");
@@ -173,6 +173,23 @@ fn kept_open() -> Vec<Refusal> {
         from_session(with_token(&refresh), ACCESS_DENIED),
         from_session(with_token(&administrator), USER_NOT_MAPPED),
     ]
+}
+
+#[test]
+fn a_second_renewal_at_once_is_refused() {
+    let app = App::start();
+    let proxy = typical(&app, "");
+    let renewal = format!(
+        "POST /_chat/usersig HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n{}\r\n",
+        crate::support::tokens::bearer("alice")
+    );
+    assert_eq!(send(proxy.address, &renewal).status, 200);
+    let refused = snapshot(&send(proxy.address, &renewal));
+    // The seconds that are left depend on the clock.
+    let is_counted = |line: &&str| line.starts_with("retry-after: ");
+    let (counted, rest): (Vec<&str>, Vec<&str>) = refused.lines().partition(is_counted);
+    assert_eq!(counted.len(), 1, "{refused}");
+    assert_eq!(rest.join("\n"), RENEWED_TOO_SOON);
 }
 
 #[test]
@@ -328,6 +345,15 @@ content-length: 171
 connection: keep-alive
 
 {"type":"about:blank","title":"Unauthorized","status":401,"code":"token_invalid","detail":"The session token is not valid.","requestId":"<id>"}"#;
+const RENEWED_TOO_SOON: &str = r#"429 Too Many Requests
+content-type: application/problem+json
+x-request-id: <id>
+cache-control: no-store
+x-content-type-options: nosniff
+content-length: 199
+connection: keep-alive
+
+{"type":"about:blank","title":"Too Many Requests","status":429,"code":"renewed_too_soon","detail":"The UserSig was renewed a moment ago. Use that one.","requestId":"<id>"}"#;
 const TOKEN_EXPIRED: &str = r#"401 Unauthorized
 content-type: application/problem+json
 x-request-id: <id>

@@ -193,7 +193,7 @@ fn another_protocol_is_not_switched_to() {
     }
 }
 
-/// Pitfall 2, pingora issue 946: an app on the same machine that answers at once. Of [`ATTEMPTS`] tunnels some are torn
+/// Pingora issue 946: an app on the same machine that answers at once. Of [`ATTEMPTS`] tunnels some are torn
 /// down (50 of 1000 were seen in one run); a torn one closes and carries no foreign byte. All others work.
 #[test]
 fn a_tunnel_to_an_instant_app_works_or_closes() {

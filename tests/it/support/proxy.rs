@@ -109,6 +109,21 @@ impl Proxy {
         serde_json::from_str(&line).unwrap()
     }
 
+    /// Waits until the log holds `count` lines for which `wanted` is true.
+    pub(crate) fn log_lines(&self, count: usize, wanted: impl Fn(&serde_json::Value) -> bool) {
+        for _ in 0..POLLS {
+            let printed = self.printed();
+            let lines = printed
+                .lines()
+                .filter_map(|line| serde_json::from_str(line).ok());
+            if lines.filter(&wanted).count() >= count {
+                return;
+            }
+            thread::park_timeout(POLL);
+        }
+        panic!("too few such lines: {}", self.printed());
+    }
+
     /// The first line that was printed for which `wanted` is true; waits for it.
     pub(crate) fn text_line(&self, wanted: impl Fn(&str) -> bool) -> String {
         for _ in 0..POLLS {
@@ -119,6 +134,12 @@ impl Proxy {
             thread::park_timeout(POLL);
         }
         panic!("no such line: {}", self.printed());
+    }
+
+    /// The path of its configuration.
+    pub(crate) fn config_file(&self) -> String {
+        let path = self.folder.path().join("proxy.toml");
+        path.to_str().unwrap().to_owned()
     }
 
     /// The process's id, for signals.
