@@ -82,6 +82,11 @@ impl Endpoint {
         }
     }
 
+    /// Whether calls to it are encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.0.starts_with("https://")
+    }
+
     /// Whether it is on this machine.
     pub fn is_loopback(&self) -> bool {
         let authority = self.0.split("://").nth(1).unwrap_or_default();
@@ -116,6 +121,11 @@ impl Signer {
             issuer: Issuer::new(sdk_app_id, key, Lifetime::ADMIN),
             admin,
         }
+    }
+
+    /// Where the calls go.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
     /// Signs a call of `command`, `service/name` as the catalogue spells it. `random` names the request to Chat.
