@@ -84,7 +84,7 @@ impl KickOutcome {
 /// What became of an answer that a login should go into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AnswerOutcome {
-    /// The login is in its body.
+    /// The login is in it.
     Injected,
     /// It begins no session: another status, or no token.
     NoSession,

@@ -35,11 +35,11 @@ pub(super) fn config(root: &Table<'_>, folder: &Path, env: Env<'_>) -> Option<Co
     let identity = identity::site(root, &secrets, admin);
     let session = session::section(root, &secrets, &identity);
     let endpoint = routes::endpoint(root);
-    let routes = routes::section(root, &upstreams, endpoint.as_ref());
+    let inject = inject::names(root, &session.sources);
+    let routes = routes::section(root, &upstreams, endpoint.as_ref(), inject.as_ref());
     if let (Some(chat), Some(table)) = (&chat, &routes.table) {
         chat::check_kicks(root, chat, table);
     }
-    let inject = inject::names(root, &session.sources);
     let key_sets = session.key_sets.clone();
     let store = store(root, folder);
     let chat = chat?;

@@ -46,7 +46,7 @@ pub(super) fn log(
         status = status.map_or(0, |status| status.as_u16()),
         outcome = outcome.as_str(),
         reason,
-        user_id = ctx.user().or(ctx.logged_in.as_ref()).map(|user| user.user_id.as_str().to_owned()),
+        user_id = ctx.logged_in.as_ref().or(ctx.user()).map(|user| user.user_id.as_str().to_owned()),
         upstream = ctx.upstream.as_deref(),
         duration_ms = (seconds * 1e6).round() / 1e3,
         "request"

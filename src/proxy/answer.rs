@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Version;
 use http::header::{ACCEPT_ENCODING, HeaderValue, TRANSFER_ENCODING};
+use http::{StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
@@ -54,7 +54,7 @@ impl UserSigProxy {
     /// Injects into the header of the app's answer, and starts holding its body where the login goes into that.
     pub(super) fn filter_answer(
         &self,
-        session: &Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         ctx: &mut RequestContext,
     ) -> Result<()> {
@@ -78,10 +78,16 @@ impl UserSigProxy {
             let names = &self.settings.names;
             inject::into_response(response, names, (inject, user, login), &cookie)?;
         }
-        if let Some(rule) = rule.filter(|rule| rule.json.is_some()) {
-            self.hold_body(session, response, ctx, rule, user.clone())?;
+        match rule {
+            Some(rule) if rule.json.is_some() => {
+                self.hold_body(session, response, ctx, rule, user.clone())?;
+            }
+            Some(rule) if rule.session.is_some() && user.is_some() => {
+                self.count_answer(AnswerOutcome::Injected);
+            }
+            Some(_) | None => {}
         }
-        ctx.logged_in = user.filter(|_| ctx.user().is_none());
+        ctx.logged_in = user;
         Ok(())
     }
 
@@ -123,7 +129,7 @@ impl UserSigProxy {
         ctx: &RequestContext,
     ) -> Option<User> {
         let Some(new_session) = &rule.session else {
-            return ctx.user().filter(|_| response.status.is_success()).cloned();
+            return ctx.user().cloned();
         };
         if !new_session.covers(response.status) {
             self.count_answer(AnswerOutcome::NoSession);
@@ -138,16 +144,13 @@ impl UserSigProxy {
 
     fn hold_body(
         &self,
-        session: &Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         ctx: &mut RequestContext,
         rule: Arc<AnswerRule>,
         user: Option<User>,
     ) -> Result<()> {
-        let tells_later = rule.session.as_ref().is_some_and(|new_session| {
-            new_session.source.is_in_body() && new_session.covers(response.status)
-        });
-        if user.is_none() && !tells_later {
+        if !may_take_login(&rule, user.as_ref(), response.status) {
             return Ok(());
         }
         let request = session.req_header();
@@ -165,10 +168,7 @@ impl UserSigProxy {
             response.remove_header(name);
         }
         inject::keep_out_of_caches(response)?;
-        // HTTP/1.0 ends the body by closing, HTTP/2 frames it.
-        if request.version == Version::HTTP_11 {
-            response.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?;
-        }
+        frame_anew(session, response)?;
         ctx.held_body = Some(HeldBody { body, rule, user });
         Ok(())
     }
@@ -187,9 +187,7 @@ impl UserSigProxy {
             Some(pointer) => insert(&body, pointer, &member),
             None => Err(InsertError::NoParent),
         };
-        if ctx.user().is_none() {
-            ctx.logged_in = Some(user.clone());
-        }
+        ctx.logged_in = Some(user.clone());
         match written {
             Ok(written) => {
                 self.count_answer(AnswerOutcome::Injected);
@@ -239,6 +237,27 @@ impl UserSigProxy {
     fn count_answer(&self, outcome: AnswerOutcome) {
         self.settings.metrics.count_answer(outcome);
     }
+}
+
+/// Whether a login may belong into the body of an answer with this status, as far as its header tells.
+fn may_take_login(rule: &AnswerRule, user: Option<&User>, status: StatusCode) -> bool {
+    match &rule.session {
+        Some(session) => user.is_some() || (session.source.is_in_body() && session.covers(status)),
+        None => user.is_some() && status.is_success(),
+    }
+}
+
+/// Without a length, HTTP/1.1 needs chunks, HTTP/1.0 ends the body by closing, and HTTP/2 has frames.
+fn frame_anew(session: &mut Session, response: &mut ResponseHeader) -> Result<()> {
+    response.remove_header(&TRANSFER_ENCODING);
+    match session.req_header().version {
+        Version::HTTP_11 => {
+            response.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?;
+        }
+        Version::HTTP_2 => {}
+        _ => session.set_keepalive(None),
+    }
+    Ok(())
 }
 
 fn with_login(user: &User) -> Option<(&User, &crate::authorize::Login)> {

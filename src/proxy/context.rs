@@ -20,7 +20,7 @@ pub struct RequestContext {
     pub(super) upstream: Option<Arc<str>>,
     pub(super) body_bytes: u64,
     pub(super) held_body: Option<HeldBody>,
-    /// The user whose session the app's answer began.
+    /// The user whose session the app's answer began, or whose login it carries.
     pub(super) logged_in: Option<User>,
 }
 

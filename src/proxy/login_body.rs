@@ -15,7 +15,7 @@ use std::io::{self, Write};
 use flate2::write::MultiGzDecoder;
 use http::header::{
     ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName,
-    LAST_MODIFIED, TRAILER,
+    LAST_MODIFIED, TRAILER, TRANSFER_ENCODING,
 };
 use http::{HeaderMap, Method, StatusCode};
 
@@ -42,7 +42,7 @@ pub(super) enum Untouched {
     Partial,
     /// Not called JSON in UTF-8.
     NotJson,
-    /// Encoded in another way than gzip, or several times.
+    /// Encoded in another way than gzip, several times, or on the way.
     Coding,
     /// Longer than the limit by its own word.
     TooLong,
@@ -104,6 +104,9 @@ impl LoginBody {
         }
         if !is_json(headers) {
             return Err(Untouched::NotJson);
+        }
+        if has_transfer_coding(headers) {
+            return Err(Untouched::Coding);
         }
         let decoder = Decoder::for_coding(headers, limit).ok_or(Untouched::Coding)?;
         if length.is_some_and(|length| length > limit) {
@@ -243,6 +246,12 @@ fn has_no_body(status: StatusCode) -> bool {
         StatusCode::NOT_MODIFIED,
     ];
     status.is_informational() || is_empty_by_rule.contains(&status)
+}
+
+/// Whether the transport has left a coding on the body: it undoes `chunked` only.
+fn has_transfer_coding(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(TRANSFER_ENCODING).iter();
+    values.any(|value| !value.as_bytes().eq_ignore_ascii_case(b"chunked"))
 }
 
 /// The length that the answer names; the transport has judged its framing before.

@@ -8,7 +8,7 @@ mod cors;
 mod endpoint;
 mod framing;
 mod host;
-mod http2;
+pub(crate) mod http2;
 mod injection;
 mod keepalive;
 mod ops;
@@ -72,7 +72,7 @@ fn typical_routes(more: &str) -> String {
 }
 
 /// The UserSig's identifier, after its signature was checked.
-fn signed_for(user_sig: &str) -> String {
+pub(crate) fn signed_for(user_sig: &str) -> String {
     use crate::support::proxy::{CHAT_KEY, SDK_APP_ID};
     use usersig_proxy::time::UnixTime;
     use usersig_proxy::usersig::SecretKey;
@@ -86,7 +86,7 @@ fn signed_for(user_sig: &str) -> String {
 }
 
 /// Asserts that the app was told exactly one identity, with exactly one of each header.
-fn assert_identity(request: &Recorded, user_id: &str) {
+pub(crate) fn assert_identity(request: &Recorded, user_id: &str) {
     let ours: Vec<_> = request
         .headers
         .iter()
@@ -106,7 +106,7 @@ fn assert_identity(request: &Recorded, user_id: &str) {
 }
 
 /// Asserts that nothing of an identity reached the app, in any spelling.
-fn assert_no_identity(request: &Recorded) {
+pub(crate) fn assert_no_identity(request: &Recorded) {
     let text = String::from_utf8_lossy(&request.raw).to_ascii_lowercase();
     assert!(!text.replace(['_', '.'], "-").contains("x-chat"), "{text}");
 }

@@ -19,6 +19,7 @@ mod edge;
 mod foreign;
 mod keys;
 mod layers;
+mod login;
 mod logout;
 mod sources;
 mod zlib;

@@ -3,8 +3,8 @@
 mod answer;
 
 use crate::authorize::Preflight;
-use crate::config::Upstream;
 use crate::config::raw::{Table, Value, closest};
+use crate::config::{InjectNames, Upstream};
 use crate::policy::{
     Access, CanonicalPath, Fallback, HostName, Matching, Methods, Pattern, Route, RouteTable,
     Tolerance,
@@ -51,6 +51,7 @@ pub(super) fn section(
     root: &Table<'_>,
     upstreams: &[Option<Upstream>],
     endpoint: Option<&Endpoint>,
+    names: Option<&InjectNames>,
 ) -> Section {
     let hint = "default_access = \"public\", \"session\" or \"deny\": what an unlisted path gets";
     let settings = root
@@ -68,7 +69,7 @@ pub(super) fn section(
     let entries = root.items("route");
     let routes: Vec<Option<Route>> = entries
         .iter()
-        .map(|entry| route(entry, upstreams, endpoint))
+        .map(|entry| route(entry, upstreams, endpoint, names))
         .collect();
     warn_of_gaps(&settings, default_access, &routes, endpoint);
     Section {
@@ -115,6 +116,7 @@ fn route(
     entry: &Value<'_>,
     upstreams: &[Option<Upstream>],
     endpoint: Option<&Endpoint>,
+    names: Option<&InjectNames>,
 ) -> Option<Route> {
     let table = entry.table(ROUTE_KEYS)?;
     let matched = table
@@ -126,14 +128,8 @@ fn route(
             "\"session\", \"optional\", \"public\" or \"deny\"",
         )
         .and_then(|value| value.choice(ACCESSES));
-    // The inner option is a session that is written wrong, which must not hide what else is.
-    let session = table
-        .get("session_from_response")
-        .map(|value| answer::session(&value));
-    let begins_session = session.is_some();
-    let session = session.map_or(Some(None), |session| session.map(Some));
-    let known = session.as_ref().and_then(Option::as_ref);
-    let (inject, json) = answer::inject(&table, access, known, begins_session);
+    let session = answer::session(&table, names);
+    let (inject, json) = answer::inject(&table, access, &session);
     let upstream = match table.get("upstream") {
         Some(value) => upstream_index(&value, upstreams),
         None => Some(0),
@@ -146,7 +142,7 @@ fn route(
         methods: matched.methods,
         access: access?,
         inject,
-        answer: answer::rule(session?, json, answer::ends_session(&table, access)),
+        answer: answer::rule(session.ok()?, json, answer::ends_session(&table, access)),
         upstream: upstream?,
     })
 }

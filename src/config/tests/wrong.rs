@@ -129,6 +129,55 @@ fn several_issuers_need_names_that_never_meet_unless_they_share_them() {
     assert_eq!(two("", shared), 0);
 }
 
+#[test]
+fn logins_in_the_answer_that_make_sense_are_accepted() {
+    let world = World::new();
+    for (access, session, inject) in [
+        (
+            "public",
+            r#"{ json = "/a/b" }"#,
+            r#"response_json = "/a/bc""#,
+        ),
+        (
+            "public",
+            r#"{ json = "/a/b" }"#,
+            r#"response_json = "/a/c""#,
+        ),
+        (
+            "optional",
+            r#"{ json = "/a" }"#,
+            r#"request_headers = true, response_json = "/b""#,
+        ),
+        (
+            "public",
+            r#"{ set_cookie = "s" }"#,
+            "response_cookie = true",
+        ),
+        (
+            "public",
+            r#"{ set_cookie = "s", statuses = [302, 303] }"#,
+            "response_headers = true",
+        ),
+        (
+            "public",
+            r#"{ header = "Authorization" }"#,
+            r#"response_json = "/chat""#,
+        ),
+        (
+            "session",
+            r#"{ header = "X-Session" }"#,
+            "response_headers = true, response_cookie = true",
+        ),
+    ] {
+        let text = format!(
+            "access = \"{access}\"\nsession_from_response = {session}\ninject = {{ {inject} }}"
+        );
+        let from = "access = \"session\"\ninject = { request_headers = true }";
+        assert_eq!(world.errors(&base_with(from, &text)), [""; 0], "{text}");
+        assert_eq!(world.warnings(&base_with(from, &text)), [""; 0], "{text}");
+    }
+}
+
 struct Row {
     name: &'static str,
     from: &'static str,
@@ -1117,6 +1166,274 @@ inject"#,
         errors: &[
             "19:12: route[1].inject.request_header: unknown key (did you mean `request_headers`?)",
         ],
+    },
+    Row {
+        name: "a session from nowhere",
+        from: r#"access = "session"
+inject = { request_headers = true }"#,
+        to: r#"access = "public"
+session_from_response = { }
+inject = { response_json = "/chat" }"#,
+        errors: &[
+            r#"19:25: route[1].session_from_response: needs exactly one place for the session token ({ json = "/access_token" }, { set_cookie = "session" } or { header = "X-Session" })"#,
+        ],
+    },
+    Row {
+        name: "a session from two places",
+        from: r#"access = "session"
+inject = { request_headers = true }"#,
+        to: r#"access = "public"
+session_from_response = { json = "/a", set_cookie = "a" }
+inject = { response_json = "/chat" }"#,
+        errors: &[
+            r#"19:25: route[1].session_from_response: needs exactly one place for the session token ({ json = "/access_token" }, { set_cookie = "session" } or { header = "X-Session" })"#,
+        ],
+    },
+    Row {
+        name: "a session from an unknown place",
+        from: r#"access = "session"
+inject = { request_headers = true }"#,
+        to: r#"access = "public"
+session_from_response = { cookie = "a" }
+inject = { response_json = "/chat" }"#,
+        errors: &[
+            r#"19:25: route[1].session_from_response: needs exactly one place for the session token ({ json = "/access_token" }, { set_cookie = "session" } or { header = "X-Session" })"#,
+            r#"19:27: route[1].session_from_response.cookie: unknown key (known here: json, set_cookie, header, statuses)"#,
+        ],
+    },
+    Row {
+        name: "a session by a pointer that is none",
+        from: r#"access = "session"
+inject = { request_headers = true }"#,
+        to: r#"access = "public"
+session_from_response = { json = "access_token" }
+inject = { response_json = "/chat" }"#,
+        errors: &[
+            r#"19:34: route[1].session_from_response.json: a JSON pointer starts with "/", as in "/sub""#,
+        ],
+    },
+    Row {
+        name: "a session in a cookie without a name",
+        from: r#"access = "session"
+inject = { request_headers = true }"#,
+        to: r#"access = "public"
+session_from_response = { set_cookie = "a b" }
+inject = { response_json = "/chat" }"#,
+        errors: &[
+            r#"19:40: route[1].session_from_response.set_cookie: a cookie name holds no spaces, separators or control characters"#,
+        ],
+    },
+    Row {
+        name: "a session in the injected cookie",
+        from: r#"access = "session"
+inject = { request_headers = true }"#,
+        to: r#"access = "public"
+session_from_response = { set_cookie = "chat_usersig" }
+inject = { response_json = "/chat" }"#,
+        errors: &[
+            r#"19:40: route[1].session_from_response.set_cookie: is the cookie that is injected (one of the two under another name: the login would replace the session)"#,
+        ],
+    },
+    Row {
+        name: "a session in a header of HTTP",
+        from: r#"access = "session"
+inject = { request_headers = true }"#,
+        to: r#"access = "public"
+session_from_response = { header = "Set-Cookie" }
+inject = { response_json = "/chat" }"#,
+        errors: &[
+            r#"19:36: route[1].session_from_response.header: is a header of HTTP itself (Authorization, a header of your own, or set_cookie)"#,
+        ],
+    },
+    Row {
+        name: "a session in a header that is none",
+        from: r#"access = "session"
+inject = { request_headers = true }"#,
+        to: r#"access = "public"
+session_from_response = { header = "X Session" }
+inject = { response_json = "/chat" }"#,
+        errors: &[r#"19:36: route[1].session_from_response.header: invalid HTTP header name"#],
+    },
+    Row {
+        name: "a session in an injected header",
+        from: r#"access = "session"
+inject = { request_headers = true }"#,
+        to: r#"access = "public"
+session_from_response = { header = "x-chat-usersig" }
+inject = { response_json = "/chat" }"#,
+        errors: &[
+            r#"19:36: route[1].session_from_response.header: is a header that is injected (one of the two under another name: the login would replace the session)"#,
+        ],
+    },
+    Row {
+        name: "statuses that are no login",
+        from: r#"access = "session"
+inject = { request_headers = true }"#,
+        to: r#"access = "public"
+session_from_response = { json = "/a", statuses = [200, 304, 401, "201"] }
+inject = { response_json = "/chat" }"#,
+        errors: &[
+            r#"19:57: route[1].session_from_response.statuses[2]: confirms an older answer and begins no session"#,
+            r#"19:62: route[1].session_from_response.statuses[3]: must be from 200 to 399"#,
+            r#"19:67: route[1].session_from_response.statuses[4]: expected a whole number, found a string"#,
+        ],
+    },
+    Row {
+        name: "no statuses",
+        from: r#"access = "session"
+inject = { request_headers = true }"#,
+        to: r#"access = "public"
+session_from_response = { json = "/a", statuses = [] }
+inject = { response_json = "/chat" }"#,
+        errors: &[
+            r#"19:51: route[1].session_from_response.statuses: is empty (leave it out for every 2xx)"#,
+        ],
+    },
+    Row {
+        name: "a login that goes nowhere",
+        from: r#"access = "session"
+inject = { request_headers = true }"#,
+        to: r#"access = "public"
+session_from_response = { json = "/a" }
+upstream = "app""#,
+        errors: &[
+            r#"19:25: route[1].session_from_response: the login of session_from_response goes nowhere (inject = { response_json = "/chat" }, response_headers or response_cookie)"#,
+        ],
+    },
+    Row {
+        name: "a login that goes to the app",
+        from: r#"access = "session"
+inject = { request_headers = true }"#,
+        to: r#"access = "session"
+session_from_response = { json = "/a" }
+inject = { request_headers = true }"#,
+        errors: &[
+            r#"20:10: route[1].inject: the login of session_from_response goes nowhere (inject = { response_json = "/chat" }, response_headers or response_cookie)"#,
+        ],
+    },
+    Row {
+        name: "a login in the header before the body",
+        from: r#"access = "session"
+inject = { request_headers = true }"#,
+        to: r#"access = "public"
+session_from_response = { json = "/a" }
+inject = { response_headers = true }"#,
+        errors: &[
+            r#"20:10: route[1].inject: the header of an answer is sent before the token in its body is read (response_json, or a session_from_response in set_cookie or header)"#,
+        ],
+    },
+    Row {
+        name: "a login cookie before the body",
+        from: r#"access = "session"
+inject = { request_headers = true }"#,
+        to: r#"access = "public"
+session_from_response = { json = "/a" }
+inject = { response_cookie = true }"#,
+        errors: &[
+            r#"20:10: route[1].inject: the header of an answer is sent before the token in its body is read (response_json, or a session_from_response in set_cookie or header)"#,
+        ],
+    },
+    Row {
+        name: "a login in the place of the token",
+        from: r#"access = "session"
+inject = { request_headers = true }"#,
+        to: r#"access = "public"
+session_from_response = { json = "/a/b" }
+inject = { response_json = "/a/b" }"#,
+        errors: &[
+            r#"20:10: route[1].inject: response_json and the session token are in one place (two places, neither of them in the other)"#,
+        ],
+    },
+    Row {
+        name: "a login below the token",
+        from: r#"access = "session"
+inject = { request_headers = true }"#,
+        to: r#"access = "public"
+session_from_response = { json = "/a/b" }
+inject = { response_json = "/a/b/chat" }"#,
+        errors: &[
+            r#"20:10: route[1].inject: response_json and the session token are in one place (two places, neither of them in the other)"#,
+        ],
+    },
+    Row {
+        name: "a login above the token",
+        from: r#"access = "session"
+inject = { request_headers = true }"#,
+        to: r#"access = "public"
+session_from_response = { json = "/a/b" }
+inject = { response_json = "/a" }"#,
+        errors: &[
+            r#"20:10: route[1].inject: response_json and the session token are in one place (two places, neither of them in the other)"#,
+        ],
+    },
+    Row {
+        name: "a login into the request of nobody",
+        from: r#"access = "session"
+inject = { request_headers = true }"#,
+        to: r#"access = "public"
+session_from_response = { json = "/a" }
+inject = { request_headers = true, response_json = "/chat" }"#,
+        errors: &[
+            r#"20:10: route[1].inject: nobody is known on a public route, and nothing passes a denied one (access = "session" or "optional", or session_from_response for a login)"#,
+        ],
+    },
+    Row {
+        name: "a wrong session beside other faults",
+        from: r#"access = "session"
+inject = { request_headers = true }"#,
+        to: r#"access = "public"
+session_from_response = { json = "a" }
+inject = { response_jsn = "/chat" }
+upstream = "aap""#,
+        errors: &[
+            r#"19:34: route[1].session_from_response.json: a JSON pointer starts with "/", as in "/sub""#,
+            r#"20:12: route[1].inject.response_jsn: unknown key (did you mean `response_json`?)"#,
+            r#"21:12: route[1].upstream: no upstream has this name (did you mean "app"?)"#,
+        ],
+    },
+    Row {
+        name: "response_json that is no pointer",
+        from: r#"{ request_headers = true }"#,
+        to: r#"{ response_json = "chat" }"#,
+        errors: &[
+            r#"19:28: route[1].inject.response_json: a JSON pointer starts with "/", as in "/sub""#,
+        ],
+    },
+    Row {
+        name: "response_json without a name",
+        from: r#"{ request_headers = true }"#,
+        to: r#"{ response_json = "" }"#,
+        errors: &[
+            r#"19:28: route[1].inject.response_json: is empty (leave the key out for its default)"#,
+        ],
+    },
+    Row {
+        name: "response_json for nobody",
+        from: r#"access = "session"
+inject = { request_headers = true }"#,
+        to: r#"access = "public"
+inject = { response_json = "/chat" }"#,
+        errors: &[
+            r#"19:10: route[1].inject: nobody is known on a public route, and nothing passes a denied one (access = "session" or "optional", or session_from_response for a login)"#,
+        ],
+    },
+    Row {
+        name: "response_json on a denied route",
+        from: r#"access = "session"
+inject = { request_headers = true }"#,
+        to: r#"access = "deny"
+inject = { response_json = "/chat" }"#,
+        errors: &[
+            r#"19:10: route[1].inject: nobody is known on a public route, and nothing passes a denied one (access = "session" or "optional", or session_from_response for a login)"#,
+        ],
+    },
+    Row {
+        name: "a body to hold that is too large",
+        from: r#"[routes]"#,
+        to: r#"[runtime]
+max_login_body = "65MiB"
+[routes]"#,
+        errors: &[r#"15:18: runtime.max_login_body: must be from "1KiB" to "64MiB""#],
     },
     Row {
         name: "an unknown upstream",

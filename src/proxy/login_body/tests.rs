@@ -145,6 +145,13 @@ fn p6_answers_that_cannot_take_a_member_stay_untouched() {
             Untouched::Coding,
         ),
         (
+            "a coding of the way",
+            Method::POST,
+            200,
+            &[json, ("transfer-encoding", "gzip, chunked")],
+            Untouched::Coding,
+        ),
+        (
             "gzip in br",
             Method::POST,
             200,

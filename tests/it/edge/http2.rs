@@ -201,10 +201,10 @@ fn streams_of_one_connection_keep_their_users_apart() {
     });
 }
 
-struct Answer {
-    status: u16,
-    headers: http::HeaderMap,
-    text: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: http::HeaderMap,
+    pub(crate) text: String,
 }
 
 /// Small limits, so that a connection that is out of step shows soon.
@@ -218,12 +218,15 @@ fn get(path: &str) -> http::request::Builder {
     Request::get(format!("http://localhost{path}"))
 }
 
-fn post(path: &str) -> http::request::Builder {
+pub(crate) fn post(path: &str) -> http::request::Builder {
     Request::post(format!("http://localhost{path}"))
 }
 
 /// Runs a conversation on one connection.
-fn talk<F: Future<Output = ()>>(proxy: &Proxy, conversation: impl FnOnce(SendRequest<Bytes>) -> F) {
+pub(crate) fn talk<F: Future<Output = ()>>(
+    proxy: &Proxy,
+    conversation: impl FnOnce(SendRequest<Bytes>) -> F,
+) {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().build().unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, async {
@@ -234,7 +237,7 @@ fn talk<F: Future<Output = ()>>(proxy: &Proxy, conversation: impl FnOnce(SendReq
     });
 }
 
-async fn exchange(
+pub(crate) async fn exchange(
     client: &mut SendRequest<Bytes>,
     request: http::request::Builder,
     frames: &[&str],
@@ -245,7 +248,7 @@ async fn exchange(
 }
 
 /// Sends each frame as it is; the last one ends the stream.
-async fn try_exchange(
+pub(crate) async fn try_exchange(
     client: &mut SendRequest<Bytes>,
     request: Request<()>,
     frames: &[&str],
