@@ -1,7 +1,7 @@
 //! The program under test as a process of its own.
 
 use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -237,8 +237,11 @@ pub(crate) fn free_address() -> SocketAddr {
     loop {
         let next = (std::process::id() % PORTS) * 997 + NEXT.fetch_add(1, Ordering::Relaxed);
         let port = FIRST_PORT + (next % PORTS) as u16;
-        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
-            return listener.local_addr().unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        // Not by listening there: a process that another test starts at that moment would hold the port open until it
+        // has its own program, and be taken for the proxy.
+        if TcpStream::connect(address).is_err() {
+            return address;
         }
     }
 }
