@@ -7,7 +7,8 @@ mod keys;
 mod ops;
 mod store;
 
-use std::net::{SocketAddr, TcpListener};
+use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -20,6 +21,7 @@ use pingora::proxy::http_proxy_service_with_name;
 use pingora::server::Server;
 use pingora::server::configuration::ServerConf;
 use pingora::services::background::background_service;
+use tokio::net::TcpSocket;
 
 use crate::authorize::{Authorizer, ENDPOINT_ROUTE};
 use crate::chat_client::{ChatClient, ChatClientError};
@@ -165,12 +167,22 @@ pub fn check_addresses<'a>(
     addresses: impl IntoIterator<Item = &'a SocketAddr>,
 ) -> Result<(), StartError> {
     for address in addresses {
-        TcpListener::bind(address).map_err(|source| StartError::Bind {
+        try_bind(*address).map_err(|source| StartError::Bind {
             address: *address,
             source,
         })?;
     }
     Ok(())
+}
+
+/// Binds without listening: nobody's connection is taken and dropped.
+fn try_bind(address: SocketAddr) -> io::Result<()> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)
 }
 
 /// Counters for the routes and upstreams that the configuration names.

@@ -1,6 +1,7 @@
 //! The program under test as a process of its own.
 
 use std::fs::{self, File};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -77,7 +78,7 @@ impl Proxy {
                 .replace("@OPS@", &ops.to_string());
             fs::write(folder.path().join("proxy.toml"), text).unwrap();
             let mut child = spawn(&folder, env);
-            if wait_until_it_listens(&mut child, &[address, ops]) {
+            if wait_until_it_listens(&mut child, address, ops) {
                 return Self {
                     child,
                     folder,
@@ -218,16 +219,25 @@ fn spawn(folder: &TempDir, env: &[(&str, &str)]) -> Child {
 }
 
 /// `false` when the process ends first.
-fn wait_until_it_listens(child: &mut Child, addresses: &[SocketAddr]) -> bool {
-    for address in addresses {
-        while TcpStream::connect(address).is_err() {
-            if child.try_wait().unwrap().is_some() {
-                return false;
-            }
-            thread::park_timeout(POLL);
+///
+/// A connection alone says nothing: the program first looks whether it can listen, closes again, and only then listens
+/// for good. What answers on `ops` is past that.
+fn wait_until_it_listens(child: &mut Child, address: SocketAddr, ops: SocketAddr) -> bool {
+    while !answers(ops) || TcpStream::connect(address).is_err() {
+        if child.try_wait().unwrap().is_some() {
+            return false;
         }
+        thread::park_timeout(POLL);
     }
     true
+}
+
+fn answers(ops: SocketAddr) -> bool {
+    let Ok(mut stream) = TcpStream::connect(ops) else {
+        return false;
+    };
+    let is_sent = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    is_sent.is_ok() && matches!(stream.read(&mut [0]), Ok(1))
 }
 
 /// An address that nobody listens on, below the ports that the system hands out by itself: one of those could be taken
