@@ -220,8 +220,7 @@ fn spawn(folder: &TempDir, env: &[(&str, &str)]) -> Child {
 
 /// `false` when the process ends first.
 ///
-/// A connection alone says nothing: the program first looks whether it can listen, closes again, and only then listens
-/// for good. What answers on `ops` is past that.
+/// A connection alone says nothing: on a free port it may reach a socket that another test is just giving up.
 fn wait_until_it_listens(child: &mut Child, address: SocketAddr, ops: SocketAddr) -> bool {
     while !answers(ops) || TcpStream::connect(address).is_err() {
         if child.try_wait().unwrap().is_some() {
