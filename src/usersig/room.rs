@@ -37,8 +37,6 @@ pub struct Privileges(u32);
 impl Privileges {
     /// Every right.
     pub const ALL: Self = Self(255);
-    /// Enter, and receive audio and video.
-    pub const WATCH: Self = Self(2 | 8 | 32);
 
     /// Takes the mask: 1 create room, 2 enter, 4 send audio, 8 receive audio, 16 send video, 32 receive video,
     /// 64 send screen share, 128 receive screen share.
