@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{self, Config, LoadError};
+use crate::config::{self, Config, LoadError, Site};
 
 /// Gives an existing app Tencent Cloud Chat login without a change in the app.
 ///
@@ -105,6 +105,34 @@ struct ConfigFile {
     /// The configuration file
     #[arg(short, long, value_name = "FILE", env = "USERSIG_PROXY_CONFIG")]
     config: PathBuf,
+}
+
+/// One site of a configuration.
+#[derive(clap::Args)]
+struct SiteOfFile {
+    #[command(flatten)]
+    file: ConfigFile,
+
+    /// With several sites: which one, by the name of its file without .toml
+    #[arg(long, value_name = "NAME")]
+    site: Option<String>,
+}
+
+impl SiteOfFile {
+    fn load(&self) -> Result<Site, CliError> {
+        choose_site(load(&self.file.config)?, self.site.as_deref())
+    }
+}
+
+/// The one site of a configuration, or the one that is named.
+fn choose_site(config: Config, name: Option<&str>) -> Result<Site, CliError> {
+    let names: Vec<_> = config.sites.iter().map(|site| site.name.clone()).collect();
+    let mut sites = config.sites.into_iter();
+    let found = match name {
+        Some(name) => sites.find(|site| site.name == name),
+        None => sites.next().filter(|_| names.len() == 1),
+    };
+    found.ok_or_else(|| CliError::Refused(format!("which site? --site {}", names.join(" | "))))
 }
 
 fn load(path: &Path) -> Result<Config, CliError> {

@@ -1,35 +1,38 @@
-//! The configuration: one TOML file, read whole into types that cannot hold a wrong value.
+//! The configuration: TOML, read whole into types that cannot hold a wrong value.
 //!
 //! [`load`] reports every error at once, each with its line, its key and a hint, and gives a [`Config`] only when there
 //! is none. Secrets are read from where the file refers to; none stands in the file. `raw` reads text with positions,
-//! `parse` gives it meaning, `secrets` follows the references. Nothing here knows the proxy: `server` joins the two.
+//! `parse` gives it meaning, `secrets` follows the references, `watch` sees when any of it changes. Nothing here knows the
+//! proxy: `server` joins the two.
 
 mod error;
+mod load;
 mod parse;
 mod raw;
 mod secrets;
+mod watch;
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
 
 pub use self::error::{Diagnostic, Diagnostics, LoadError};
-use self::error::{Place, Report};
+pub use self::load::{load, load_watched};
+pub use self::watch::{Fingerprint, Watched};
 use crate::authorize;
 use crate::identity::ReservedNames;
+use crate::policy::HostName;
 use crate::rest_api::sign::Endpoint;
 use crate::token::keys::Algorithm;
 use crate::token::keys::location::Location;
 use crate::usersig::{SdkAppId, SecretKey};
 
-/// Everything that one configuration file says, ready to use.
+/// Everything that the configuration says, ready to use.
 #[derive(Debug)]
 pub struct Config {
     /// Whether example keys are accepted; then every listener is on loopback.
@@ -42,6 +45,21 @@ pub struct Config {
     pub runtime: Runtime,
     /// What is logged and how.
     pub log: Log,
+    /// The file in which logouts and renewals survive a restart, if there is one.
+    pub store: Option<PathBuf>,
+    /// The sites; at least one, no two with the same name or host.
+    pub sites: Vec<Site>,
+    /// What works and should be looked at.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// An app with all that concerns it. Sites share nothing but the process.
+#[derive(Debug)]
+pub struct Site {
+    /// Its name in logs, metrics and the store.
+    pub name: String,
+    /// The hosts that it answers for; every host when there are none, and then it is the only site.
+    pub hosts: Vec<HostName>,
     /// Browser origins, in lower case, that may read our own endpoint and our refusals.
     pub cors_origins: Vec<String>,
     /// The apps behind the proxy; at least one. Routes refer to them by index.
@@ -50,16 +68,12 @@ pub struct Config {
     pub chat: Chat,
     /// The names under which UserID and UserSig are injected.
     pub inject: InjectNames,
-    /// The file in which logouts and renewals survive a restart, if there is one.
-    pub store: Option<PathBuf>,
     /// The path of our own endpoint as it was written, if it is on.
     pub usersig_endpoint: Option<String>,
     /// The key sets that issuers publish; their issuers have no keys yet.
     pub key_sets: Vec<KeySetSource>,
     /// What the authorizer is made of.
-    pub site: authorize::Settings,
-    /// What works and should be looked at.
-    pub warnings: Vec<Diagnostic>,
+    pub authorizer: authorize::Settings,
 }
 
 /// Threads, limits and times of the process.
@@ -79,6 +93,8 @@ pub struct Runtime {
     pub downstream_keepalive: Duration,
     /// How long the proxy waits for more of a request.
     pub downstream_read_timeout: Duration,
+    /// Whether the configuration is read again when its files change, beside SIGHUP.
+    pub reload_on_change: bool,
     /// After a stop signal: how long running requests may still start to finish.
     pub grace_period: Duration,
     /// After the grace period: how long until what still runs is cut.
@@ -199,66 +215,6 @@ pub struct InjectNames {
     /// The cookie for the UserSig.
     pub cookie_name: String,
 }
-
-/// Reads the file and all that it refers to. `env` looks a variable of the environment up.
-pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, LoadError> {
-    let bytes = read_config(path).map_err(|source| LoadError::Unreadable {
-        file: path.to_owned(),
-        source,
-    })?;
-    match std::str::from_utf8(&bytes) {
-        Ok(text) => parse_text(path, text, env),
-        Err(error) => Err(not_utf8(path, &bytes, error.valid_up_to())),
-    }
-}
-
-fn parse_text(
-    path: &Path,
-    text: &str,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<Config, LoadError> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let report = Report::new(path, text);
-    let config = raw::parse(text, &report, parse::KEYS, |root| {
-        parse::config(root, folder, env)
-    });
-    let diagnostics = report.into_diagnostics();
-    match config {
-        Some(config) if diagnostics.errors.is_empty() => Ok(Config {
-            warnings: diagnostics.warnings,
-            ..config
-        }),
-        _ => Err(LoadError::Invalid(diagnostics)),
-    }
-}
-
-fn read_config(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?
-        .take(MAX_CONFIG_BYTES + 1)
-        .read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_CONFIG_BYTES {
-        return Err(io::Error::other("larger than 4 MiB"));
-    }
-    Ok(bytes)
-}
-
-fn not_utf8(path: &Path, bytes: &[u8], offset: usize) -> LoadError {
-    let readable = bytes.get(..offset).unwrap_or_default();
-    let text = std::str::from_utf8(readable).unwrap_or_default();
-    let report = Report::new(path, text);
-    let place = Place {
-        offset,
-        key: String::new(),
-    };
-    report.error(&place, "is not UTF-8", "save the file as UTF-8");
-    LoadError::Invalid(report.into_diagnostics())
-}
-
-const MAX_CONFIG_BYTES: u64 = 4 << 20;
 
 #[cfg(test)]
 mod tests;

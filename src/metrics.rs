@@ -2,6 +2,7 @@
 //!
 //! Nothing here holds a user, path, token or address. The edge counts; the ops listener renders.
 
+mod config;
 mod key_sets;
 
 use prometheus::{
@@ -9,6 +10,7 @@ use prometheus::{
     TextEncoder,
 };
 
+pub use self::config::ConfigMetrics;
 pub use self::key_sets::KeySetMetrics;
 use crate::rejection::Rejection;
 use crate::token::TokenError;
@@ -28,6 +30,7 @@ pub struct Metrics {
     answers: IntCounterVec,
     kicks: IntCounterVec,
     key_sets: KeySetMetrics,
+    config: ConfigMetrics,
 }
 
 /// How a request ended, as a label.
@@ -130,19 +133,17 @@ impl AnswerOutcome {
 }
 
 impl Metrics {
-    /// Registers every series for these route and upstream names.
-    pub fn new<'a>(
-        routes: impl IntoIterator<Item = &'a str>,
-        upstreams: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Self, prometheus::Error> {
+    /// Registers every series; those of sites come with [`create_site`](Self::create_site).
+    pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let metrics = Self {
             key_sets: KeySetMetrics::new(&registry)?,
+            config: ConfigMetrics::new(&registry)?,
             registry,
             requests: counters(
                 "requests_total",
-                "Requests by route and outcome",
-                &["route", "outcome"],
+                "Requests by site, route and outcome",
+                &["site", "route", "outcome"],
             )?,
             duration: durations()?,
             verifications: counters(
@@ -176,20 +177,45 @@ impl Metrics {
             upstream_failures: counters(
                 "upstream_failures_total",
                 "Requests that an upstream failed, by code",
-                &["upstream", "code"],
+                &["site", "upstream", "code"],
             )?,
         };
         metrics.register()?;
-        metrics.create_series(routes, upstreams);
+        metrics.create_series();
         Ok(metrics)
     }
 
-    /// Counts a finished request. `route` is a label that [`Metrics::new`] was given, or [`NO_ROUTE`].
-    pub fn count_request(&self, route: &str, outcome: Outcome, seconds: f64) {
+    /// Creates the series of a site at zero, for these route and upstream names. Those that are there stay as they are.
+    pub fn create_site<'a>(
+        &self,
+        site: &str,
+        routes: impl IntoIterator<Item = &'a str>,
+        upstreams: impl IntoIterator<Item = &'a str>,
+    ) {
+        for route in routes.into_iter().chain([NO_ROUTE]) {
+            self.duration.with_label_values(&[site, route]);
+            for outcome in Outcome::all() {
+                self.requests
+                    .with_label_values(&[site, route, outcome.as_str()]);
+            }
+        }
+        for upstream in upstreams {
+            for code in UPSTREAM_CODES {
+                self.upstream_failures
+                    .with_label_values(&[site, upstream, code]);
+            }
+        }
+    }
+
+    /// Counts a finished request. `site` and `route` are labels that [`create_site`](Self::create_site) was given, or
+    /// [`NO_SITE`] and [`NO_ROUTE`].
+    pub fn count_request(&self, site: &str, route: &str, outcome: Outcome, seconds: f64) {
         self.requests
-            .with_label_values(&[route, outcome.as_str()])
+            .with_label_values(&[site, route, outcome.as_str()])
             .inc();
-        self.duration.with_label_values(&[route]).observe(seconds);
+        self.duration
+            .with_label_values(&[site, route])
+            .observe(seconds);
     }
 
     /// Counts a session token that was good.
@@ -225,9 +251,9 @@ impl Metrics {
     }
 
     /// Counts a request that an upstream failed.
-    pub fn count_upstream_failure(&self, upstream: &str, code: &'static str) {
+    pub fn count_upstream_failure(&self, site: &str, upstream: &str, code: &'static str) {
         self.upstream_failures
-            .with_label_values(&[upstream, code])
+            .with_label_values(&[site, upstream, code])
             .inc();
     }
 
@@ -235,6 +261,11 @@ impl Metrics {
     pub fn set_cached_users(&self, users: usize) {
         self.cached_users
             .set(i64::try_from(users).unwrap_or(i64::MAX));
+    }
+
+    /// The series of the configuration.
+    pub fn config(&self) -> &ConfigMetrics {
+        &self.config
     }
 
     /// The series of published key sets.
@@ -265,17 +296,8 @@ impl Metrics {
             .register(Box::new(self.upstream_failures.clone()))
     }
 
-    fn create_series<'a>(
-        &self,
-        routes: impl IntoIterator<Item = &'a str>,
-        upstreams: impl IntoIterator<Item = &'a str>,
-    ) {
-        for route in routes.into_iter().chain([NO_ROUTE]) {
-            self.duration.with_label_values(&[route]);
-            for outcome in Outcome::all() {
-                self.requests.with_label_values(&[route, outcome.as_str()]);
-            }
-        }
+    fn create_series(&self) {
+        self.create_site(NO_SITE, [], []);
         for algorithm in Algorithm::ALL {
             self.verifications
                 .with_label_values(&[algorithm.name(), "ok"]);
@@ -299,11 +321,6 @@ impl Metrics {
         for outcome in AnswerOutcome::ALL {
             self.answers.with_label_values(&[outcome.as_str()]);
         }
-        for upstream in upstreams {
-            for code in UPSTREAM_CODES {
-                self.upstream_failures.with_label_values(&[upstream, code]);
-            }
-        }
     }
 }
 
@@ -324,7 +341,10 @@ fn durations() -> Result<HistogramVec, prometheus::Error> {
         name("request_duration_seconds"),
         "Time from the end of the request header to the end of the answer",
     );
-    HistogramVec::new(options.buckets(DURATION_BUCKETS.to_vec()), &["route"])
+    HistogramVec::new(
+        options.buckets(DURATION_BUCKETS.to_vec()),
+        &["site", "route"],
+    )
 }
 
 fn lookup_name(lookup: Lookup) -> &'static str {
@@ -337,6 +357,8 @@ fn lookup_name(lookup: Lookup) -> &'static str {
     }
 }
 
+/// The site label of a request that was refused before a site was found.
+pub const NO_SITE: &str = "none";
 /// The route label of a request that was refused before a route was found.
 pub const NO_ROUTE: &str = "none";
 const UNKNOWN_ALGORITHM: &str = "unknown";
@@ -356,18 +378,19 @@ mod tests {
 
     #[test]
     fn every_series_exists_at_zero_from_the_start() {
-        let metrics = Metrics::new(["/api/{*rest}", "default"], ["app"]).unwrap();
+        let metrics = Metrics::new().unwrap();
+        metrics.create_site("a", ["/api/{*rest}", "default"], ["app"]);
         let text = String::from_utf8(metrics.render()).unwrap();
         for line in [
-            r#"usersig_proxy_requests_total{outcome="forwarded",route="/api/{*rest}"} 0"#,
-            r#"usersig_proxy_requests_total{outcome="token_expired",route="none"} 0"#,
+            r#"usersig_proxy_requests_total{outcome="forwarded",route="/api/{*rest}",site="a"} 0"#,
+            r#"usersig_proxy_requests_total{outcome="token_expired",route="none",site="a"} 0"#,
             r#"usersig_proxy_token_verifications_total{algorithm="ES384",result="ok"} 0"#,
             r#"usersig_proxy_token_verifications_total{algorithm="unknown",result="expired"} 0"#,
             r#"usersig_proxy_usersig_lookups_total{result="renewed"} 0"#,
             "usersig_proxy_usersig_evictions_total 0",
             "usersig_proxy_usersig_cached_users 0",
-            r#"usersig_proxy_upstream_failures_total{code="upstream_timeout",upstream="app"} 0"#,
-            r#"usersig_proxy_request_duration_seconds_count{route="default"} 0"#,
+            r#"usersig_proxy_upstream_failures_total{code="upstream_timeout",site="a",upstream="app"} 0"#,
+            r#"usersig_proxy_request_duration_seconds_count{route="default",site="a"} 0"#,
         ] {
             assert!(text.contains(line), "{line}\n{text}");
         }
@@ -375,15 +398,16 @@ mod tests {
 
     #[test]
     fn what_is_counted_shows() {
-        let metrics = Metrics::new(["default"], ["app"]).unwrap();
-        metrics.count_request("default", Outcome::Rejected("token_expired"), 0.002);
+        let metrics = Metrics::new().unwrap();
+        metrics.create_site("a", ["default"], ["app"]);
+        metrics.count_request("a", "default", Outcome::Rejected("token_expired"), 0.002);
         metrics.count_lookup(Lookup::Issued { evicted: true });
         metrics.set_cached_users(3);
         let text = String::from_utf8(metrics.render()).unwrap();
         for line in [
-            r#"usersig_proxy_requests_total{outcome="token_expired",route="default"} 1"#,
-            r#"usersig_proxy_request_duration_seconds_bucket{route="default",le="0.0025"} 1"#,
-            r#"usersig_proxy_request_duration_seconds_bucket{route="default",le="0.001"} 0"#,
+            r#"usersig_proxy_requests_total{outcome="token_expired",route="default",site="a"} 1"#,
+            r#"usersig_proxy_request_duration_seconds_bucket{route="default",site="a",le="0.0025"} 1"#,
+            r#"usersig_proxy_request_duration_seconds_bucket{route="default",site="a",le="0.001"} 0"#,
             r#"usersig_proxy_usersig_lookups_total{result="issued"} 1"#,
             "usersig_proxy_usersig_evictions_total 1",
             "usersig_proxy_usersig_cached_users 3",

@@ -1,7 +1,7 @@
 //! The edge: where Pingora calls us. Each filter hands over to a pure function and carries its answer out.
 //!
 //! ```text
-//! request_filter           limits, strip our headers, authorize; refusals and our own endpoint are answered here
+//! request_filter           find the site, limits, strip our headers, authorize; refusals and our own endpoint are answered here
 //! upstream_peer            the app's server
 //! upstream_request_filter  inject into the request: the last place, so nothing can strip or copy what we set
 //! request_body_filter      count the body
@@ -24,11 +24,13 @@ mod logout;
 mod request;
 mod resolver;
 mod respond;
+mod site;
 mod upstream;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::StatusCode;
@@ -38,7 +40,7 @@ use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 
-use crate::authorize::{Authorizer, Caller, Parts, Permit, Refusal, Target, User};
+use crate::authorize::{Caller, Parts, Permit, Refusal, Target, User};
 use crate::metrics::{Metrics, NO_ROUTE};
 use crate::rejection::Rejection;
 use crate::time::UnixTime;
@@ -49,82 +51,61 @@ pub use headers::InjectedNames;
 pub use keys::KeyRefresher;
 pub use limits::Limits;
 pub use logout::{Keeper, Kicker, Logouts};
+pub use site::{Bounds, Site, SiteSettings, Sites};
 pub use upstream::{Timeouts, Upstream};
 
 use context::Decision;
-use headers::Stripper;
 use respond::REQUEST_ID;
 
-/// All that a [`UserSigProxy`] is made of.
-pub struct Settings {
-    /// Decides about requests.
-    pub authorizer: Arc<Authorizer>,
-    /// Fetches keys that tokens ask for.
-    pub keys: Arc<dyn KeyRefresher>,
-    /// The app's servers, in the order that routes count them.
-    pub upstreams: Vec<Upstream>,
-    /// Names of what is injected.
-    pub names: InjectedNames,
-    /// Origins that may read our own answers.
-    pub origins: AllowedOrigins,
-    /// Size limits.
-    pub limits: Limits,
-    /// How long a client's connection may be idle between two requests.
-    pub keepalive: Duration,
-    /// How long a client may take between two reads of a body, and for one write of an answer.
-    pub read_timeout: Duration,
-    /// Ends sessions.
-    pub logouts: Arc<Logouts>,
-    /// Counters.
-    pub metrics: Arc<Metrics>,
-}
-
-/// The reverse proxy for one site.
+/// The reverse proxy for the sites that are current.
 pub struct UserSigProxy {
-    settings: Settings,
-    stripper: Stripper,
+    sites: Arc<ArcSwap<Sites>>,
+    metrics: Arc<Metrics>,
+    no_origins: AllowedOrigins,
 }
 
 impl UserSigProxy {
-    /// A proxy with these settings.
-    pub fn new(settings: Settings) -> Self {
+    /// A proxy that looks its sites up anew for every request.
+    pub fn new(sites: Arc<ArcSwap<Sites>>, metrics: Arc<Metrics>) -> Self {
         Self {
-            stripper: Stripper::new(&settings.names, settings.authorizer.token_headers()),
-            settings,
+            sites,
+            metrics,
+            no_origins: AllowedOrigins::default(),
         }
     }
 
-    /// Stages 1 to 7 of the walk, on a request without any header that only we may set.
-    fn judge(&self, session: &mut Session, now: UnixTime) -> Result<Permit, Refusal> {
-        limits::check(session, &self.settings.limits, &self.stripper)?;
-        for name in self.stripper.find(&session.req_header().headers) {
-            session.req_header_mut().remove_header(&name);
-        }
-        if !request::is_websocket(session) {
-            // The framework would switch protocols for less than a handshake.
-            session.req_header_mut().remove_header(&UPGRADE);
-        }
-        self.settings.authorizer.authorize(&parts(session)?, now)
+    /// Finds the request's site, which then decides about it.
+    async fn decide(
+        &self,
+        session: &mut Session,
+        ctx: &mut RequestContext,
+    ) -> Result<Permit, Refusal> {
+        let sites = self.sites.load_full();
+        bound_waiting(session, sites.bounds());
+        let host = request::host(session.req_header());
+        let site = host.and_then(|host| sites.find(host).cloned());
+        ctx.site = site.as_ref().ok().cloned();
+        limits::check(session, &sites.bounds().limits)?;
+        site?.decide_after_kick(session, ctx.now).await
     }
 
     /// Counts a token that was judged, and the UserSig that it got.
     fn count_user(&self, user: Result<&User, &Rejection>) {
-        let metrics = &self.settings.metrics;
         match user {
             Ok(user) => {
-                metrics.count_verified(user.algorithm);
+                self.metrics.count_verified(user.algorithm);
                 if let Some(login) = &user.login {
-                    metrics.count_lookup(login.lookup);
+                    self.metrics.count_lookup(login.lookup);
                 }
             }
-            Err(Rejection::Token(error)) => metrics.count_refused_token(*error),
+            Err(Rejection::Token(error)) => self.metrics.count_refused_token(*error),
             Err(_) => {}
         }
     }
 
     /// Answers what is ours to answer; `false` means that the request goes to the app.
     async fn answer(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<bool> {
-        let origins = &self.settings.origins;
+        let origins = self.origins(ctx);
         match &ctx.decision {
             Decision::Pending => Ok(false),
             Decision::Rejected(Refusal { rejection, .. }) => {
@@ -141,7 +122,7 @@ impl UserSigProxy {
                     let user = ctx.user().ok_or_else(internal)?;
                     let login = user.login.as_ref().ok_or_else(internal)?;
                     if permit.target == Target::UserSigRenewal {
-                        self.settings.logouts.keep_renewal().await;
+                        ctx.site()?.settings.logouts.keep_renewal().await;
                     }
                     respond::with_login(session, origins, user, login).await?;
                     Ok(true)
@@ -150,8 +131,39 @@ impl UserSigProxy {
         }
     }
 
-    fn upstream(&self, ctx: &RequestContext) -> Result<&Upstream> {
-        let index = match ctx.permit().map(|permit| permit.target) {
+    /// The origins that may read our own answer to a request.
+    fn origins<'a>(&'a self, ctx: &'a RequestContext) -> &'a AllowedOrigins {
+        let site = ctx.site.as_ref();
+        site.map_or(&self.no_origins, |site| &site.settings.origins)
+    }
+
+    fn finish(&self, session: &Session, ctx: &RequestContext, failed: bool) {
+        let outcome = access::outcome(ctx, failed);
+        let seconds = ctx.started.elapsed().as_secs_f64();
+        let route = ctx.route().map_or(NO_ROUTE, |route| route);
+        self.metrics
+            .count_request(ctx.site_name(), route, outcome, seconds);
+        access::log(session, ctx, outcome, route, seconds);
+    }
+}
+
+impl Site {
+    /// Stages 1 to 7 of the walk, on a request without any header that only we may set.
+    fn judge(&self, session: &mut Session, now: UnixTime) -> Result<Permit, Refusal> {
+        let headers = &session.req_header().headers;
+        self.stripper.check_nominations(headers)?;
+        for name in self.stripper.find(headers) {
+            session.req_header_mut().remove_header(&name);
+        }
+        if !request::is_websocket(session) {
+            // The framework would switch protocols for less than a handshake.
+            session.req_header_mut().remove_header(&UPGRADE);
+        }
+        self.settings.authorizer.authorize(&parts(session)?, now)
+    }
+
+    fn upstream(&self, permit: Option<&Permit>) -> Result<&Upstream> {
+        let index = match permit.map(|permit| permit.target) {
             Some(Target::Upstream { upstream, .. }) => Some(upstream),
             Some(Target::UserSigEndpoint | Target::UserSigRenewal | Target::UserSigPreflight)
             | None => None,
@@ -159,14 +171,6 @@ impl UserSigProxy {
         index
             .and_then(|index| self.settings.upstreams.get(index))
             .ok_or_else(internal)
-    }
-
-    fn finish(&self, session: &Session, ctx: &RequestContext, failed: bool) {
-        let outcome = access::outcome(ctx, failed);
-        let seconds = ctx.started.elapsed().as_secs_f64();
-        let route = ctx.route().map_or(NO_ROUTE, |route| route);
-        self.settings.metrics.count_request(route, outcome, seconds);
-        access::log(session, ctx, outcome, route, seconds);
     }
 }
 
@@ -189,8 +193,7 @@ impl ProxyHttp for UserSigProxy {
     ) -> Result<bool> {
         ctx.start();
         ctx.plain_loopback = request::is_plain_loopback(session);
-        self.bound_waiting(session);
-        let decision = self.decide_after_kick(session, ctx.now).await;
+        let decision = self.decide(session, ctx).await;
         ctx.decision = match decision {
             Ok(permit) => {
                 if let Caller::User(user) = &permit.caller {
@@ -211,7 +214,8 @@ impl ProxyHttp for UserSigProxy {
         session: &mut Session,
         ctx: &mut RequestContext,
     ) -> Result<Box<HttpPeer>> {
-        let upstream = self.upstream(ctx)?;
+        let site = ctx.site()?;
+        let upstream = site.upstream(ctx.permit())?;
         ctx.upstream = Some(upstream.name.clone());
         // A retry sends the body from its start.
         ctx.body_bytes = 0;
@@ -229,7 +233,9 @@ impl ProxyHttp for UserSigProxy {
         request.insert_header(REQUEST_ID, ctx.request_id.to_string())?;
         self.prepare_request(request, ctx)?;
         match ctx.injection() {
-            Some(injection) => inject::into_request(request, &self.settings.names, injection),
+            Some(injection) => {
+                inject::into_request(request, &ctx.site()?.settings.names, injection)
+            }
             None => Ok(()),
         }
     }
@@ -247,7 +253,7 @@ impl ProxyHttp for UserSigProxy {
         }
         let length = body.as_ref().map_or(0, Bytes::len);
         ctx.body_bytes = ctx.body_bytes.saturating_add(length as u64);
-        if ctx.body_bytes > self.settings.limits.max_body_bytes {
+        if ctx.body_bytes > ctx.site()?.bounds.limits.max_body_bytes {
             return Err(Error::new(ErrorType::HTTPStatus(413)).into_down());
         }
         // An HTTP/2 body that ends in an empty DATA frame would get a second chunk terminator, which the app reads as
@@ -268,7 +274,7 @@ impl ProxyHttp for UserSigProxy {
             true => Ok(()),
             false => {
                 self.filter_answer(session, response, ctx)?;
-                self.end_session(response.status, ctx).await;
+                ctx.site()?.end_session(response.status, ctx).await;
                 Ok(())
             }
         }
@@ -331,20 +337,6 @@ impl ProxyHttp for UserSigProxy {
 }
 
 impl UserSigProxy {
-    /// Without this the framework keeps an idle HTTP/1.1 connection for ever.
-    fn bound_waiting(&self, session: &mut Session) {
-        let idle = match request::is_websocket(session) {
-            true => upstream::WEBSOCKET_IDLE,
-            false => self.settings.read_timeout,
-        };
-        session.set_read_timeout(Some(idle));
-        session.set_write_timeout(Some(idle));
-        // Where it is off, the client or the framing of its request says that the connection must end.
-        if session.get_keepalive().is_some() {
-            session.set_keepalive(Some(self.settings.keepalive.as_secs()));
-        }
-    }
-
     /// Answers for a failed upstream, unless the app's own answer has begun. Gives the status for the framework.
     async fn respond_failure(
         &self,
@@ -356,7 +348,8 @@ impl UserSigProxy {
             && upstream::is_failure(&rejection)
         {
             let code = rejection.code();
-            self.settings.metrics.count_upstream_failure(name, code);
+            self.metrics
+                .count_upstream_failure(ctx.site_name(), name, code);
         }
         let status = rejection.status().as_u16();
         let has_begun = session.response_written().is_some_and(|header| {
@@ -364,12 +357,26 @@ impl UserSigProxy {
         });
         if !has_begun {
             session.set_keepalive(None);
-            let origins = &self.settings.origins;
+            let origins = self.origins(ctx);
             // A client that left cannot be told.
             let _ = respond::with_rejection(session, origins, ctx.request_id, &rejection).await;
         }
         ctx.reject(rejection);
         status
+    }
+}
+
+/// Without this the framework keeps an idle HTTP/1.1 connection for ever.
+fn bound_waiting(session: &mut Session, bounds: &Bounds) {
+    let idle = match request::is_websocket(session) {
+        true => upstream::WEBSOCKET_IDLE,
+        false => bounds.read_timeout,
+    };
+    session.set_read_timeout(Some(idle));
+    session.set_write_timeout(Some(idle));
+    // Where it is off, the client or the framing of its request says that the connection must end.
+    if session.get_keepalive().is_some() {
+        session.set_keepalive(Some(bounds.keepalive.as_secs()));
     }
 }
 

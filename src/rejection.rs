@@ -17,6 +17,8 @@ use crate::token::TokenError;
 pub enum Rejection {
     /// The `Host` is missing, repeated or no host.
     HostInvalid(HostError),
+    /// No site answers for the `Host`.
+    HostUnknown,
     /// Two parsers could read the path differently.
     PathAmbiguous(PathError),
     /// The request breaks a rule of HTTP that the proxy relies on.
@@ -68,8 +70,9 @@ pub enum Rejection {
 
 impl Rejection {
     /// Every public code, for counters that exist from the start.
-    pub const CODES: [&'static str; 21] = [
+    pub const CODES: [&'static str; 22] = [
         "host_invalid",
+        "unknown_host",
         "path_ambiguous",
         "request_invalid",
         "uri_too_long",
@@ -106,6 +109,7 @@ impl Rejection {
     pub fn detail(&self) -> &'static str {
         match self {
             Self::HostInvalid(_) => "The Host of the request is missing, repeated or malformed.",
+            Self::HostUnknown => "This server does not answer for the host of the request.",
             Self::PathAmbiguous(_) => {
                 "The path is spelled in a way that two servers could read differently."
             }
@@ -139,6 +143,7 @@ impl Rejection {
     pub fn reason(&self) -> Option<&'static str> {
         match self {
             Self::HostInvalid(_)
+            | Self::HostUnknown
             | Self::RequestInvalid
             | Self::UriTooLong
             | Self::HeaderTooLarge
@@ -179,6 +184,7 @@ impl Rejection {
                 Some(r#"Bearer realm="session", error="insufficient_scope""#)
             }
             Self::HostInvalid(_)
+            | Self::HostUnknown
             | Self::PathAmbiguous(_)
             | Self::RequestInvalid
             | Self::UriTooLong
@@ -203,6 +209,7 @@ impl Rejection {
             }
             Self::Token(TokenError::KeysUnavailable) => Some(1),
             Self::HostInvalid(_)
+            | Self::HostUnknown
             | Self::PathAmbiguous(_)
             | Self::RequestInvalid
             | Self::UriTooLong
@@ -227,6 +234,7 @@ impl Rejection {
     fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
             Self::HostInvalid(_) => (StatusCode::BAD_REQUEST, "host_invalid"),
+            Self::HostUnknown => (StatusCode::MISDIRECTED_REQUEST, "unknown_host"),
             Self::PathAmbiguous(_) => (StatusCode::BAD_REQUEST, "path_ambiguous"),
             Self::RequestInvalid => (StatusCode::BAD_REQUEST, "request_invalid"),
             Self::UriTooLong => (StatusCode::URI_TOO_LONG, "uri_too_long"),
@@ -265,6 +273,7 @@ mod tests {
     fn samples() -> Vec<Rejection> {
         vec![
             Rejection::HostInvalid(HostError::Empty),
+            Rejection::HostUnknown,
             Rejection::PathAmbiguous(PathError::DoubleSlash),
             Rejection::RequestInvalid,
             Rejection::UriTooLong,

@@ -5,6 +5,8 @@
 mod app;
 mod keys;
 mod ops;
+mod reload;
+mod sites;
 mod store;
 
 use std::io;
@@ -23,21 +25,18 @@ use pingora::server::configuration::ServerConf;
 use pingora::services::background::background_service;
 use tokio::net::TcpSocket;
 
-use crate::authorize::{Authorizer, ENDPOINT_ROUTE};
-use crate::chat_client::{ChatClient, ChatClientError};
-use crate::config::{Chat, Config, Runtime};
+use crate::chat_client::ChatClientError;
+use crate::config::{Config, Runtime};
 use crate::key_source::KeySourceError;
 use crate::metrics::Metrics;
-use crate::proxy::{
-    AllowedOrigins, InjectedNames, Kicker, Limits, Logouts, Settings, Timeouts, Upstream,
-    UserSigProxy,
-};
-use crate::rest_api::sign::{AdminAccount, Signer};
+use crate::proxy::UserSigProxy;
 use crate::state::Limits as StateLimits;
 use crate::state::local::{LocalStore, Opened, StoreError};
 use crate::time::UnixTime;
-use keys::Keys;
 use ops::{Ops, Readiness};
+pub use reload::ConfigFiles;
+use reload::Reloader;
+use sites::Workshop;
 use store::{Store, Tending};
 
 /// Why the server does not start.
@@ -91,58 +90,45 @@ impl Runner {
         Self { server, threads }
     }
 
-    /// Adds the proxy and its ops listener.
-    pub fn add_proxy(&mut self, config: Config) -> Result<(), StartError> {
+    /// Adds the proxy and its ops listener. With `files`, the configuration is read again on SIGHUP, and when they change
+    /// if it says so.
+    pub fn add_proxy(
+        &mut self,
+        config: Config,
+        files: Option<ConfigFiles>,
+    ) -> Result<(), StartError> {
         check_addresses(config.listen.iter().chain([&config.ops]))?;
-        let metrics = Arc::new(metrics(&config)?);
+        let metrics = Arc::new(Metrics::new()?);
         let store = open_store(config.store.as_deref())?;
-        let kicker = kicker(&config.chat)?;
-        let logouts = Arc::new(Logouts::new(
-            store.state(),
-            Arc::new(store.clone()),
-            kicker,
-            metrics.clone(),
-        ));
-        let authorizer = Arc::new(Authorizer::new(config.site, store.state()));
-        let keys = Keys::new(config.key_sets, authorizer.clone(), metrics.clone())
-            .map_err(StartError::Keys)?;
-        let readiness = Readiness::default();
-        let ops = Ops {
-            authorizer: authorizer.clone(),
-            metrics: metrics.clone(),
-            keys: keys.clone(),
-            readiness: readiness.clone(),
-        };
+        let workshop = Workshop::new(store.clone(), metrics.clone(), &config.runtime);
+        let workshop = Arc::new(workshop);
+        let (listen, ops_address) = (config.listen.clone(), config.ops);
         let options = server_options(&config.runtime);
-        let proxy = UserSigProxy::new(Settings {
-            authorizer,
-            keys: Arc::new(keys.clone()),
-            upstreams: config.upstreams.iter().map(upstream).collect(),
-            names: names(config.inject),
-            origins: AllowedOrigins::new(config.cors_origins),
-            limits: limits(&config.runtime),
-            keepalive: config.runtime.downstream_keepalive,
-            read_timeout: config.runtime.downstream_read_timeout,
-            logouts: logouts.clone(),
-            metrics,
-        });
+        let reloader = Reloader::start(workshop.clone(), metrics.clone(), config, files)?;
+        let ops = Ops {
+            workshop: workshop.clone(),
+            metrics: metrics.clone(),
+            configuration: reloader.status(),
+            readiness: Readiness::default(),
+        };
+        let proxy = UserSigProxy::new(workshop.sites.clone(), metrics);
         let conf = &self.server.configuration;
         let mut service = http_proxy_service_with_name(conf, proxy, "proxy");
         if let Some(app) = service.app_logic_mut() {
             app.server_options = Some(options);
         }
-        for address in &config.listen {
+        for address in &listen {
             service.add_tcp(&address.to_string());
         }
         service.threads = Some(self.threads);
         self.server.add_service(service);
         self.server
-            .add_service(background_service("readiness", readiness));
-        self.server.add_service(background_service("keys", keys));
-        let tending = Tending { store, logouts };
+            .add_service(background_service("sites", reloader));
         self.server
-            .add_service(background_service("store", tending));
-        self.add_app("ops", config.ops, move |request| ops.answer(request));
+            .add_service(background_service("readiness", ops.readiness.clone()));
+        self.server
+            .add_service(background_service("store", Tending(store)));
+        self.add_app("ops", ops_address, move |request| ops.answer(request));
         Ok(())
     }
 
@@ -185,29 +171,6 @@ fn try_bind(address: SocketAddr) -> io::Result<()> {
     socket.bind(address)
 }
 
-/// Counters for the routes and upstreams that the configuration names.
-fn metrics(config: &Config) -> Result<Metrics, prometheus::Error> {
-    let routes = config.site.routes.routes().map(|route| &*route.name);
-    let upstreams = config.upstreams.iter();
-    Metrics::new(
-        routes.chain([ENDPOINT_ROUTE]),
-        upstreams.map(|upstream| upstream.name.as_str()),
-    )
-}
-
-/// What tells Chat of logouts, where the configuration says how to reach it.
-fn kicker(chat: &Chat) -> Result<Option<Arc<dyn Kicker>>, StartError> {
-    let Some((endpoint, admin)) = chat
-        .endpoint
-        .clone()
-        .zip(AdminAccount::parse(&chat.admin).ok())
-    else {
-        return Ok(None);
-    };
-    let signer = Signer::new(endpoint, chat.sdk_app_id, chat.secret_key.clone(), admin);
-    Ok(Some(Arc::new(ChatClient::new(signer)?)))
-}
-
 fn open_store(path: Option<&Path>) -> Result<Store, StartError> {
     let Some(path) = path else {
         return Ok(Store::memory());
@@ -239,35 +202,6 @@ fn server_options(runtime: &Runtime) -> HttpServerOptions {
     // Frees what a connection holds from time to time, and lets a balancer spread clients again.
     options.keepalive_request_limit = Some(KEEPALIVE_REQUESTS);
     options
-}
-
-fn upstream(config: &crate::config::Upstream) -> Upstream {
-    let timeouts = Timeouts {
-        connect: config.connect_timeout,
-        read: config.read_timeout,
-        write: config.write_timeout,
-        idle: config.idle_timeout,
-    };
-    let host = config.server.host.trim_matches(['[', ']']).to_owned();
-    Upstream::new(&config.name, host, config.server.port, timeouts)
-}
-
-fn names(config: crate::config::InjectNames) -> InjectedNames {
-    InjectedNames {
-        user_id: config.user_id_header,
-        user_sig: config.user_sig_header,
-        sdk_app_id: config.sdk_app_id_header,
-        cookie: config.cookie_name,
-    }
-}
-
-fn limits(runtime: &Runtime) -> Limits {
-    Limits {
-        max_uri_bytes: runtime.max_uri_bytes,
-        max_header_bytes: runtime.max_header_bytes,
-        max_body_bytes: runtime.max_body,
-        max_login_body_bytes: runtime.max_login_body,
-    }
 }
 
 const KEEPALIVE_REQUESTS: u32 = 10_000;

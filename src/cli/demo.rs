@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::cli::{CliError, load, run};
-use crate::config::Config;
+use crate::config::{Chat, Config};
 use crate::demo::{DemoApp, DemoKeys};
 use crate::sandbox::Sandbox;
 use crate::secret::SecretBytes;
@@ -50,8 +50,10 @@ impl Demo {
         run::start_logging(&config);
         let mut runner = Runner::new(&config.runtime);
         add_app(&mut runner, addresses.app)?;
-        add_sandbox(&mut runner, addresses.sandbox, &config);
-        runner.add_proxy(config)?;
+        for site in &config.sites {
+            add_sandbox(&mut runner, addresses.sandbox, &site.chat);
+        }
+        runner.add_proxy(config, None)?;
         writeln!(io::stdout(), "{}", instructions(&addresses))?;
         runner.run()
     }
@@ -88,9 +90,8 @@ fn add_app(runner: &mut Runner, address: SocketAddr) -> Result<(), CliError> {
     Ok(())
 }
 
-fn add_sandbox(runner: &mut Runner, address: SocketAddr, config: &Config) {
-    let sandbox = Sandbox::new(config.chat.sdk_app_id, config.chat.secret_key.clone())
-        .with_admin(&config.chat.admin);
+fn add_sandbox(runner: &mut Runner, address: SocketAddr, chat: &Chat) {
+    let sandbox = Sandbox::new(chat.sdk_app_id, chat.secret_key.clone()).with_admin(&chat.admin);
     runner.add_app("sandbox", address, move |request| {
         sandbox.answer(request, UnixTime::from(SystemTime::now()))
     });

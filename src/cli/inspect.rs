@@ -9,8 +9,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use crate::authorize::ClaimRules;
-use crate::cli::{CliError, load};
-use crate::config::Config;
+use crate::cli::{CliError, choose_site, load};
+use crate::config::Site;
 use crate::json::{Object, parse_object};
 use crate::time::UnixTime;
 use crate::token::{BearerToken, TokenError};
@@ -31,6 +31,10 @@ pub(super) struct Inspect {
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
 
+    /// With several sites: which one, by the name of its file without .toml
+    #[arg(long, value_name = "NAME", requires = "config")]
+    site: Option<String>,
+
     /// The UserSig or session token; read from standard input when left out
     #[arg(value_name = "TEXT")]
     text: Option<String>,
@@ -39,6 +43,8 @@ pub(super) struct Inspect {
 impl Inspect {
     pub(super) fn run(self) -> Result<(), CliError> {
         let config = self.config.as_deref().map(load).transpose()?;
+        let choose = |config| choose_site(config, self.site.as_deref());
+        let site = config.map(choose).transpose()?;
         let text = match self.text {
             Some(text) => text,
             None => read_stdin()?,
@@ -46,13 +52,13 @@ impl Inspect {
         let text = text.trim();
         let now = UnixTime::from(SystemTime::now());
         match text.contains('.') {
-            true => inspect_token(text, config.as_ref(), now),
-            false => inspect_usersig(text, config.as_ref(), now),
+            true => inspect_token(text, site.as_ref(), now),
+            false => inspect_usersig(text, site.as_ref(), now),
         }
     }
 }
 
-fn inspect_usersig(text: &str, config: Option<&Config>, now: UnixTime) -> Result<(), CliError> {
+fn inspect_usersig(text: &str, site: Option<&Site>, now: UnixTime) -> Result<(), CliError> {
     let decoded = Decoded::parse(text)
         .map_err(|error| CliError::Refused(format!("not a UserSig: {error}")))?;
     let mut out = io::stdout().lock();
@@ -69,21 +75,21 @@ fn inspect_usersig(text: &str, config: Option<&Config>, now: UnixTime) -> Result
     if let Some(userbuf) = &decoded.userbuf {
         writeln!(out, "  userbuf    {} bytes", userbuf.len())?;
     }
-    let Some(config) = config else {
+    let Some(site) = site else {
         writeln!(out, "  verified   no: give --config to verify it")?;
         return Ok(());
     };
-    if decoded.sdk_app_id != config.chat.sdk_app_id.get() {
+    if decoded.sdk_app_id != site.chat.sdk_app_id.get() {
         return Err(refuse("it is for another SDKAppID than configured"));
     }
     decoded
-        .verify(&config.chat.secret_key, now)
+        .verify(&site.chat.secret_key, now)
         .map_err(|error| refuse(&error.to_string()))?;
     writeln!(out, "  verified   yes")?;
     Ok(())
 }
 
-fn inspect_token(text: &str, config: Option<&Config>, now: UnixTime) -> Result<(), CliError> {
+fn inspect_token(text: &str, site: Option<&Site>, now: UnixTime) -> Result<(), CliError> {
     let not_a_token = |error| CliError::Refused(format!("not a session token: {error}"));
     let token = BearerToken::parse(text).map_err(not_a_token)?;
     let mut parts = text.split('.').map(decode_part);
@@ -91,12 +97,12 @@ fn inspect_token(text: &str, config: Option<&Config>, now: UnixTime) -> Result<(
     writeln!(out, "Session token")?;
     print_members(&mut out, "header", parts.next().flatten(), &PUBLIC_HEADER)?;
     print_members(&mut out, "claims", parts.next().flatten(), &PUBLIC_CLAIMS)?;
-    let Some(config) = config else {
+    let Some(site) = site else {
         writeln!(out, "  verified   no: give --config to verify it")?;
         return Ok(());
     };
-    let session = config
-        .site
+    let session = site
+        .authorizer
         .verifier
         .verify(&token, now)
         .map_err(|error| match error {
@@ -108,7 +114,7 @@ fn inspect_token(text: &str, config: Option<&Config>, now: UnixTime) -> Result<(
         "  verified   yes, as issuer {:?}",
         session.issuer_name()
     )?;
-    let rules = config.site.claim_rules.get(session.issuer());
+    let rules = site.authorizer.claim_rules.get(session.issuer());
     match rules.map(|rules| admitted(rules, session.claims())) {
         Some(Ok(user)) => writeln!(out, "  UserID     {user}")?,
         Some(Err(reason)) => return Err(refuse(&reason)),

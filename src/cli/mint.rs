@@ -7,8 +7,8 @@ use std::time::SystemTime;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::cli::{CliError, ConfigFile, load};
-use crate::config::Config;
+use crate::cli::{CliError, SiteOfFile};
+use crate::config::Site;
 use crate::identity::UserId;
 use crate::time::UnixTime;
 use crate::usersig::{IssuedUserSig, Issuer};
@@ -24,7 +24,7 @@ use crate::usersig::{IssuedUserSig, Issuer};
   seq 1000 | usersig-proxy mint --config conf/quickstart.toml --users -")]
 pub(super) struct Mint {
     #[command(flatten)]
-    file: ConfigFile,
+    of: SiteOfFile,
 
     /// A UserID; may be given several times
     #[arg(short, long, value_name = "USERID", required_unless_present = "users")]
@@ -59,12 +59,12 @@ struct Line<'a> {
 
 impl Mint {
     pub(super) fn run(self) -> Result<(), CliError> {
-        let config = load(&self.file.config)?;
+        let site = self.of.load()?;
         let minter = Minter {
             now: UnixTime::from(SystemTime::now()),
             bare: self.users.is_none() && self.user.len() == 1,
             format: self.format,
-            config: &config,
+            site: &site,
         };
         let mut output = BufWriter::new(io::stdout().lock());
         for name in &self.user {
@@ -78,7 +78,7 @@ impl Mint {
 }
 
 struct Minter<'a> {
-    config: &'a Config,
+    site: &'a Site,
     now: UnixTime,
     format: MintFormat,
     bare: bool,
@@ -113,9 +113,9 @@ impl Minter<'_> {
     }
 
     fn mint(&self, name: &str, output: &mut impl Write) -> Result<(), CliError> {
-        let user = UserId::parse(name, &self.config.chat.reserved)
+        let user = UserId::parse(name, &self.site.chat.reserved)
             .map_err(|error| CliError::Refused(format!("user {name:?}: {error}")))?;
-        let issuer: &Issuer = &self.config.site.issuer;
+        let issuer: &Issuer = &self.site.authorizer.issuer;
         let issued = issuer
             .issue(&user, self.now)
             .map_err(|error| CliError::Refused(error.to_string()))?;
@@ -135,7 +135,7 @@ impl Minter<'_> {
             MintFormat::Text => writeln!(output, "{user}\t{user_sig}"),
             MintFormat::Json => {
                 let line = Line {
-                    sdk_app_id: self.config.chat.sdk_app_id.get(),
+                    sdk_app_id: self.site.chat.sdk_app_id.get(),
                     user_id: user.as_str(),
                     user_sig,
                     expires_at: issued.expires_at.as_secs(),

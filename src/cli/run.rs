@@ -1,12 +1,14 @@
 //! `run`: the proxy itself.
 
-use crate::cli::{CliError, ConfigFile, load};
-use crate::config::{Config, LogFormat, LogLevel};
-use crate::server::Runner;
+use crate::cli::{CliError, ConfigFile};
+use crate::config::{Config, LogFormat, LogLevel, load_watched};
+use crate::server::{ConfigFiles, Runner};
 use crate::telemetry::{self, Format};
 
 /// Run the proxy until a signal ends it
 ///
+/// SIGHUP reads the configuration again; so does a change of its files, unless `runtime.reload_on_change` is false. One with
+/// an error changes nothing.
 /// SIGTERM stops accepting and lets running requests finish within `runtime.grace_period`; SIGINT (Ctrl-C) ends at once.
 /// With an error in the configuration nothing starts; the exit code is 1, and 2 when the file cannot be read.
 #[derive(clap::Args)]
@@ -19,11 +21,13 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn run(self) -> Result<(), CliError> {
-        let config = load(&self.file.config)?;
+        let path = self.file.config;
+        let (config, watched) = load_watched(&path, &|name| std::env::var(name).ok());
+        let config = config.map_err(CliError::Config)?;
         start_logging(&config);
         let mut runner = Runner::new(&config.runtime);
         let addresses = config.listen.clone();
-        runner.add_proxy(config)?;
+        runner.add_proxy(config, Some(ConfigFiles { path, watched }))?;
         for address in addresses {
             tracing::info!(%address, "listening");
         }

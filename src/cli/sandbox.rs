@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
-use crate::cli::{CliError, ConfigFile, load, run};
+use crate::cli::{CliError, SiteOfFile, choose_site, load, run};
 use crate::sandbox::Sandbox;
 use crate::server::{Runner, check_addresses};
 use crate::time::UnixTime;
@@ -21,7 +21,7 @@ use crate::time::UnixTime;
 )]
 pub(super) struct Serve {
     #[command(flatten)]
-    file: ConfigFile,
+    of: SiteOfFile,
 
     /// Where to listen; a loopback address
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
@@ -30,17 +30,17 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(self) -> Result<(), CliError> {
-        let config = load(&self.file.config)?;
+        let config = load(&self.of.file.config)?;
         if !self.listen.ip().is_loopback() {
             let text = "the sandbox listens on loopback only: it is a tool for tests";
             return Err(CliError::Refused(text.to_owned()));
         }
         check_addresses([&self.listen])?;
         run::start_logging(&config);
-        let sandbox = Sandbox::new(config.chat.sdk_app_id, config.chat.secret_key)
-            .with_admin(&config.chat.admin);
-        writeln!(io::stdout(), "sandbox on http://{}/sandbox/", self.listen)?;
         let mut runner = Runner::new(&config.runtime);
+        let chat = choose_site(config, self.of.site.as_deref())?.chat;
+        let sandbox = Sandbox::new(chat.sdk_app_id, chat.secret_key).with_admin(&chat.admin);
+        writeln!(io::stdout(), "sandbox on http://{}/sandbox/", self.listen)?;
         runner.add_app("sandbox", self.listen, move |request| {
             sandbox.answer(request, UnixTime::from(SystemTime::now()))
         });

@@ -41,10 +41,10 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// Everything that was found in one file, in the order of the lines.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Everything that was found, file by file and in the order of the lines.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostics {
-    /// What keeps the configuration from being used; never empty.
+    /// What keeps the configuration from being used; never empty where there is no configuration.
     pub errors: Vec<Diagnostic>,
     /// What works and should be looked at.
     pub warnings: Vec<Diagnostic>,
@@ -112,6 +112,10 @@ impl<'t> Report<'t> {
     pub(super) fn warn(&self, place: &Place, problem: impl Into<String>, hint: impl Into<String>) {
         let diagnostic = self.diagnostic(place, problem.into(), hint.into());
         self.warnings.borrow_mut().push((place.offset, diagnostic));
+    }
+
+    pub(super) fn file(&self) -> &'t Path {
+        self.file
     }
 
     pub(super) fn has_errors(&self) -> bool {

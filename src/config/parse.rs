@@ -1,5 +1,7 @@
 //! Gives the text its meaning, section by section, without stopping at an error.
 //!
+//! The main file holds what the process needs, and its one site or where the files of several are.
+//!
 //! Every function reads all its keys before it gives up on one, and returns `None` only after it has reported why.
 //! Defaults and limits stand as constants beside what reads them.
 
@@ -14,47 +16,187 @@ mod routes;
 mod session;
 mod upstream;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::raw::Table;
+use super::error::Place;
+use super::load::Reads;
+use super::raw::{Table, Value};
 use super::secrets::{Env, SecretFiles, Secrets};
-use super::{Chat, Config};
+use super::{Chat, Config, Log, Runtime, Site};
 use crate::authorize::Settings;
+use crate::policy::HostName;
 use crate::usersig::Issuer;
 
-/// Reads a whole file. The warnings are added by the caller.
-pub(super) fn config(root: &Table<'_>, folder: &Path, env: Env<'_>) -> Option<Config> {
-    let secrets = secrets(root, folder, env);
-    let listeners = edge::listeners(root, secrets.demo);
+/// What the main file says.
+pub(super) struct Found {
+    /// What the process needs; `None` after an error.
+    pub(super) process: Option<Process>,
+    /// What the files of sites are read with.
+    pub(super) context: Context,
+    pub(super) sites: Listed,
+}
+
+/// Where the sites are.
+pub(super) enum Listed {
+    /// The main file is a site, too; `None` after an error.
+    Here(Option<Box<Site>>),
+    /// In files of their own that match the pattern; `None` after an error.
+    InFiles { glob: Option<String>, place: Place },
+}
+
+/// What the process needs, whatever its sites are.
+pub(super) struct Process {
+    demo: bool,
+    listen: Vec<SocketAddr>,
+    ops: SocketAddr,
+    runtime: Runtime,
+    log: Log,
+    store: Option<PathBuf>,
+}
+
+/// What of the main file counts for every site.
+pub(super) struct Context {
+    demo: bool,
+    secret_files: SecretFiles,
+    listeners: Vec<SocketAddr>,
+}
+
+/// A site with the places of its hosts.
+pub(super) struct SiteFile {
+    pub(super) site: Site,
+    pub(super) hosts: Vec<(HostName, Place)>,
+}
+
+impl Process {
+    pub(super) fn with_sites(self, sites: Vec<Site>) -> Config {
+        Config {
+            demo: self.demo,
+            listen: self.listen,
+            ops: self.ops,
+            runtime: self.runtime,
+            log: self.log,
+            store: self.store,
+            sites,
+            warnings: Vec::new(),
+        }
+    }
+}
+
+/// Reads the main file.
+pub(super) fn main_file(root: &Table<'_>, folder: &Path, env: Env<'_>, reads: &Reads) -> Found {
+    let demo = root.boolean_or("demo", false);
+    let listeners = edge::listeners(root, demo);
     let runtime = edge::runtime(root);
     let log = edge::log(root);
+    let store = store(root, folder);
+    let context = Context {
+        demo,
+        secret_files: root.choice_or("secret_files", SecretFiles::Warn, SECRET_FILES),
+        listeners: listeners.http.clone(),
+    };
+    let sites = match root.get("sites") {
+        Some(value) => {
+            refuse_site_keys(root);
+            let pattern = value.text().map(|text| pattern(folder, text));
+            Listed::InFiles {
+                glob: pattern,
+                place: value.place().clone(),
+            }
+        }
+        None => {
+            let secrets = context.secrets(folder, env, reads);
+            let hosts = hosts(root);
+            Listed::Here(site(root, ONLY_SITE, &hosts, &context, &secrets).map(Box::new))
+        }
+    };
+    Found {
+        process: Some(Process {
+            demo,
+            listen: listeners.http,
+            ops: listeners.ops,
+            runtime,
+            log,
+            store,
+        }),
+        context,
+        sites,
+    }
+}
+
+/// Reads the file of one of several sites.
+pub(super) fn site_file(
+    root: &Table<'_>,
+    path: &Path,
+    folder: &Path,
+    context: &Context,
+    env: Env<'_>,
+    reads: &Reads,
+) -> Option<SiteFile> {
+    let secrets = context.secrets(folder, env, reads);
+    root.require("hosts", HOSTS_HINT);
+    let hosts = hosts(root);
+    let name = path
+        .file_stem()
+        .and_then(|stem| stem.to_str())
+        .unwrap_or_default();
+    let is_name = Value::is_name(name);
+    if !is_name {
+        let problem = "the file's name, which is the site's, is not a name";
+        let hint = "up to 64 letters, digits, dots, dashes or underscores, and .toml";
+        root.report().error(root.place(), problem, hint);
+    }
+    let site = site(root, name, &hosts, context, &secrets);
+    Some(SiteFile { site: site?, hosts }).filter(|_| is_name)
+}
+
+impl Context {
+    fn secrets<'a>(&self, folder: &'a Path, env: Env<'a>, reads: &'a Reads) -> Secrets<'a> {
+        Secrets {
+            folder,
+            env,
+            reads,
+            files: self.secret_files,
+            demo: self.demo,
+        }
+    }
+}
+
+fn site(
+    root: &Table<'_>,
+    name: &str,
+    hosts: &[(HostName, Place)],
+    context: &Context,
+    secrets: &Secrets<'_>,
+) -> Option<Site> {
     let cors_origins = cors::origins(root);
-    let upstreams = upstream::all(root, &listeners.http);
-    let chat = chat::section(root, &secrets);
+    let upstreams = upstream::all(root, &context.listeners);
+    let chat = chat::section(root, secrets);
     let admin = chat.as_ref().map(|chat| chat.admin.as_str());
-    let identity = identity::site(root, &secrets, admin);
-    let session = session::section(root, &secrets, &identity);
+    let identity = identity::site(root, secrets, admin);
+    let session = session::section(root, secrets, &identity);
     let endpoint = routes::endpoint(root);
     let inject = inject::names(root, &session.sources);
-    let routes = routes::section(root, &upstreams, endpoint.as_ref(), inject.as_ref());
+    let around = routes::Around {
+        hosts,
+        upstreams: &upstreams,
+        endpoint: endpoint.as_ref(),
+        names: inject.as_ref(),
+    };
+    let routes = routes::section(root, around);
     if let (Some(chat), Some(table)) = (&chat, &routes.table) {
         chat::check_kicks(root, chat, table);
     }
     let key_sets = session.key_sets.clone();
-    let store = store(root, folder);
     let chat = chat?;
-    Some(Config {
-        demo: secrets.demo,
-        listen: listeners.http,
-        ops: listeners.ops,
-        runtime,
-        log,
+    Some(Site {
+        name: name.to_owned(),
+        hosts: hosts.iter().map(|(host, _)| host.clone()).collect(),
         cors_origins,
         upstreams: upstreams.into_iter().collect::<Option<_>>()?,
         inject: inject?,
         key_sets,
-        store,
-        site: settings(&chat, session, routes, endpoint.as_ref())?,
+        authorizer: settings(&chat, session, routes, endpoint.as_ref())?,
         usersig_endpoint: endpoint.map(|endpoint| endpoint.text),
         chat: Chat {
             sdk_app_id: chat.sdk_app_id,
@@ -63,16 +205,48 @@ pub(super) fn config(root: &Table<'_>, folder: &Path, env: Env<'_>) -> Option<Co
             endpoint: chat.endpoint,
             reserved: identity.reserved,
         },
-        warnings: Vec::new(),
     })
 }
 
-fn secrets<'a>(root: &Table<'_>, folder: &'a Path, env: Env<'a>) -> Secrets<'a> {
-    Secrets {
-        folder,
-        env,
-        files: root.choice_or("secret_files", SecretFiles::Warn, SECRET_FILES),
-        demo: root.boolean_or("demo", false),
+/// The hosts that a site answers for; none stands for every host.
+fn hosts(root: &Table<'_>) -> Vec<(HostName, Place)> {
+    let Some(value) = root.get("hosts") else {
+        return Vec::new();
+    };
+    let mut hosts: Vec<(HostName, Place)> = Vec::new();
+    for item in value.some_items(HOSTS_HINT).unwrap_or_default() {
+        let Some(host) = item.parsed(HostName::parse) else {
+            continue;
+        };
+        if hosts.iter().any(|(one, _)| *one == host) {
+            item.error("is listed twice", "once is enough");
+        }
+        hosts.push((host, item.place().clone()));
+    }
+    hosts
+}
+
+/// With several sites, each says for itself what concerns it.
+fn refuse_site_keys(root: &Table<'_>) {
+    for key in SITE_KEYS {
+        if let Some(value) = root.get(key) {
+            let hint = "the files of sites hold it; nothing of a site is shared";
+            value.error(
+                "belongs into the file of a site, since sites is given",
+                hint,
+            );
+        }
+    }
+}
+
+/// The pattern as it is looked for: relative to the folder, whatever letters that has in its name.
+fn pattern(folder: &Path, text: &str) -> String {
+    match Path::new(text).is_absolute() {
+        true => text.to_owned(),
+        false => format!(
+            "{}/{text}",
+            glob::Pattern::escape(&folder.to_string_lossy())
+        ),
     }
 }
 
@@ -102,14 +276,17 @@ fn settings(
     })
 }
 
-/// The keys that may stand at the top of the file.
-pub(super) const KEYS: &[&str] = &[
+/// The keys that may stand at the top of the main file.
+pub(super) const MAIN_KEYS: &[&str] = &[
     "demo",
     "secret_files",
     "listen",
     "ops",
     "runtime",
     "log",
+    "store",
+    "sites",
+    "hosts",
     "cors",
     "upstream",
     "chat",
@@ -118,9 +295,26 @@ pub(super) const KEYS: &[&str] = &[
     "routes",
     "route",
     "inject",
-    "store",
     "usersig_endpoint",
 ];
 
+/// The keys that may stand at the top of a site's file.
+pub(super) const SITE_KEYS: &[&str] = &[
+    "hosts",
+    "cors",
+    "upstream",
+    "chat",
+    "session",
+    "identity",
+    "routes",
+    "route",
+    "inject",
+    "usersig_endpoint",
+];
+
+/// The name of the one site of a configuration without several: in logs, metrics and the store.
+pub(super) const ONLY_SITE: &str = "default";
+const HOSTS_HINT: &str =
+    "hosts = [\"app.example.com\"]: the names under which clients reach this app";
 const SECRET_FILES: &[(&str, SecretFiles)] =
     &[("warn", SecretFiles::Warn), ("strict", SecretFiles::Strict)];

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use super::load::Reads;
 use super::raw::{Table, Value, is_unexpanded};
 use crate::secret::SecretBytes;
 
@@ -24,6 +25,8 @@ pub(super) struct Secrets<'a> {
     /// The folder of the configuration file, to which paths are relative.
     pub(super) folder: &'a Path,
     pub(super) env: Env<'a>,
+    /// Takes note of every file that is looked at.
+    pub(super) reads: &'a Reads,
     pub(super) files: SecretFiles,
     /// Whether keys that everybody knows are good enough.
     pub(super) demo: bool,
@@ -79,6 +82,7 @@ impl Secrets<'_> {
             return None;
         }
         let path = self.folder.join(text);
+        self.reads.note(&path);
         match read_file(&path) {
             Ok((bytes, _)) => Some(bytes.to_vec()),
             Err(error) => {
@@ -156,6 +160,7 @@ impl Secrets<'_> {
                     .ok_or_else(|| (format!("{} is not set", source.shown()), String::new()));
             }
         };
+        self.reads.note(path);
         let (bytes, mode) = read_file(path).map_err(|error| self.unreadable(source, &error))?;
         let is_open = mode & 0o066 != 0;
         // systemd keeps credentials in a folder that only the service can enter.

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
@@ -11,6 +11,7 @@ use crate::policy::{Access, CanonicalPath, Tolerance};
 mod conf_files;
 mod key_sets;
 mod secrets;
+mod sites;
 mod wrong;
 
 /// A folder with a configuration that is right, and what the environment holds.
@@ -104,12 +105,13 @@ fn a_short_file_gets_the_documented_defaults() {
             max_uri_bytes: 16 << 10,
             downstream_keepalive: seconds(60),
             downstream_read_timeout: seconds(60),
+            reload_on_change: true,
             grace_period: seconds(10),
             shutdown_timeout: seconds(5),
         }
     );
     assert_eq!(
-        config.upstreams,
+        config.sites[0].upstreams,
         [Upstream {
             name: "app".to_owned(),
             server: ServerAddress {
@@ -124,13 +126,22 @@ fn a_short_file_gets_the_documented_defaults() {
     );
     assert_eq!(config.log.format, LogFormat::Json);
     assert_eq!(config.log.level, LogLevel::Info);
-    assert_eq!(config.inject.user_sig_header.as_str(), "x-chat-usersig");
-    assert_eq!(config.inject.cookie_name, "chat_usersig");
-    assert_eq!(config.site.issuer.lifetime().as_secs(), 604_800);
-    assert_eq!(config.site.min_remaining, seconds(86_400));
-    assert_eq!(config.site.cache_capacity.get(), 1_000_000);
-    assert_eq!(config.usersig_endpoint, None);
-    assert!(config.chat.reserved.contains("Root") && config.chat.reserved.contains("ADMIN"));
+    assert_eq!(
+        config.sites[0].inject.user_sig_header.as_str(),
+        "x-chat-usersig"
+    );
+    assert_eq!(config.sites[0].inject.cookie_name, "chat_usersig");
+    assert_eq!(
+        config.sites[0].authorizer.issuer.lifetime().as_secs(),
+        604_800
+    );
+    assert_eq!(config.sites[0].authorizer.min_remaining, seconds(86_400));
+    assert_eq!(config.sites[0].authorizer.cache_capacity.get(), 1_000_000);
+    assert_eq!(config.sites[0].usersig_endpoint, None);
+    assert!(
+        config.sites[0].chat.reserved.contains("Root")
+            && config.sites[0].chat.reserved.contains("ADMIN")
+    );
 }
 
 #[test]
@@ -144,20 +155,29 @@ fn a_full_file_sets_everything() {
     assert_eq!(config.runtime.grace_period, Duration::ZERO);
     assert_eq!(config.log.level, LogLevel::Debug);
     assert_eq!(
-        config.cors_origins,
+        config.sites[0].cors_origins,
         ["https://app.example.com", "http://localhost:5173"]
     );
-    assert_eq!(config.upstreams[1].server.to_string(), "[::1]:80");
-    assert_eq!(config.inject.user_id_header.as_str(), "x-user");
-    assert_eq!(config.usersig_endpoint.as_deref(), Some("/chat-login"));
-    assert!(config.site.tolerance.encoded_slash && !config.site.tolerance.semicolon);
-    assert_eq!(config.site.preflight, authorize::Preflight::Deny);
-    assert_eq!(config.site.claim_rules.len(), 3);
-    assert_eq!(config.site.claim_rules[0].require.len(), 3);
+    assert_eq!(config.sites[0].upstreams[1].server.to_string(), "[::1]:80");
+    assert_eq!(config.sites[0].inject.user_id_header.as_str(), "x-user");
+    assert_eq!(
+        config.sites[0].usersig_endpoint.as_deref(),
+        Some("/chat-login")
+    );
+    assert!(
+        config.sites[0].authorizer.tolerance.encoded_slash
+            && !config.sites[0].authorizer.tolerance.semicolon
+    );
+    assert_eq!(
+        config.sites[0].authorizer.preflight,
+        authorize::Preflight::Deny
+    );
+    assert_eq!(config.sites[0].authorizer.claim_rules.len(), 3);
+    assert_eq!(config.sites[0].authorizer.claim_rules[0].require.len(), 3);
 
     let path = CanonicalPath::parse(b"/API/Users/7/", Tolerance::default()).unwrap();
-    let found = config
-        .site
+    let found = config.sites[0]
+        .authorizer
         .routes
         .find(None, &http::Method::GET, &path)
         .unwrap();
@@ -171,7 +191,9 @@ fn issuers_map_their_subjects_as_their_own_identity_says() {
     let config = World::new().good(FULL);
     let map = |issuer: usize, claims: &str| {
         let claims = crate::json::parse_object(claims.as_bytes()).unwrap();
-        config.site.claim_rules[issuer].identity.map(&claims)
+        config.sites[0].authorizer.claim_rules[issuer]
+            .identity
+            .map(&claims)
     };
     assert_eq!(map(0, r#"{"user":{"id":"x7"}}"#).unwrap().as_str(), "a_x7");
     assert_eq!(map(1, r#"{"uid":7}"#).unwrap().as_str(), "b_7");

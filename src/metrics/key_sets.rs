@@ -1,4 +1,4 @@
-//! The series of the key sets that issuers publish, labelled by issuer.
+//! The series of the key sets that issuers publish, labelled by site and issuer.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ impl KeySetMetrics {
             refreshes: counters(
                 "key_set_refreshes_total",
                 "Fetches of an issuer's key set, by result",
-                &["issuer", "result"],
+                &["site", "issuer", "result"],
             )?,
             age: gauges(
                 "key_set_age_seconds",
@@ -37,27 +37,29 @@ impl KeySetMetrics {
     }
 
     /// Creates the series of an issuer at zero, for every result that is ever counted.
-    pub fn create<'a>(&self, issuer: &str, results: impl IntoIterator<Item = &'a str>) {
+    pub fn create<'a>(&self, site: &str, issuer: &str, results: impl IntoIterator<Item = &'a str>) {
         for result in results {
-            self.refreshes.with_label_values(&[issuer, result]);
+            self.refreshes.with_label_values(&[site, issuer, result]);
         }
-        self.set(issuer, Duration::ZERO, 0);
+        self.set(site, issuer, Duration::ZERO, 0);
     }
 
     /// Counts what became of a key set.
-    pub fn count(&self, issuer: &str, result: &'static str) {
-        self.refreshes.with_label_values(&[issuer, result]).inc();
+    pub fn count(&self, site: &str, issuer: &str, result: &'static str) {
+        self.refreshes
+            .with_label_values(&[site, issuer, result])
+            .inc();
     }
 
     /// Notes the age of a key set in whole seconds, and its number of keys.
-    pub fn set(&self, issuer: &str, age: Duration, keys: usize) {
+    pub fn set(&self, site: &str, issuer: &str, age: Duration, keys: usize) {
         let age = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
-        self.age.with_label_values(&[issuer]).set(age);
+        self.age.with_label_values(&[site, issuer]).set(age);
         let keys = i64::try_from(keys).unwrap_or(i64::MAX);
-        self.keys.with_label_values(&[issuer]).set(keys);
+        self.keys.with_label_values(&[site, issuer]).set(keys);
     }
 }
 
 fn gauges(short_name: &str, help: &str) -> Result<IntGaugeVec, prometheus::Error> {
-    IntGaugeVec::new(Opts::new(name(short_name), help), &["issuer"])
+    IntGaugeVec::new(Opts::new(name(short_name), help), &["site", "issuer"])
 }

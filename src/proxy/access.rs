@@ -42,6 +42,7 @@ pub(super) fn log(
         request_id = %ctx.request_id,
         method = method_name(&request.method),
         path = &*printable(request.uri.path()),
+        site = ctx.site_name(),
         route,
         status = status.map_or(0, |status| status.as_u16()),
         outcome = outcome.as_str(),

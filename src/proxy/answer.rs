@@ -22,7 +22,6 @@ use crate::json::insert::{InsertError, insert};
 use crate::json::parse_object;
 use crate::metrics::AnswerOutcome;
 use crate::rejection::Rejection;
-use crate::time::UnixTime;
 use crate::token::BearerToken;
 use crate::token::extract::ExtractError;
 
@@ -75,7 +74,7 @@ impl UserSigProxy {
                 secure: !ctx.plain_loopback,
                 now: ctx.now,
             };
-            let names = &self.settings.names;
+            let names = &ctx.site()?.settings.names;
             inject::into_response(response, names, (inject, user, login), &cookie)?;
         }
         match rule {
@@ -139,7 +138,7 @@ impl UserSigProxy {
             return None;
         }
         let found = new_session.source.from_headers(&response.headers, ctx.now);
-        self.log_in(found, ctx.now)
+        self.log_in(found, ctx)
     }
 
     fn hold_body(
@@ -154,7 +153,7 @@ impl UserSigProxy {
             return Ok(());
         }
         let request = session.req_header();
-        let limit = self.settings.limits.max_login_body_bytes;
+        let limit = ctx.site()?.bounds.limits.max_login_body_bytes;
         let body =
             match LoginBody::for_answer(&request.method, response.status, &response.headers, limit)
             {
@@ -177,7 +176,7 @@ impl UserSigProxy {
     fn write_login(&self, held: &HeldBody, body: Vec<u8>, ctx: &mut RequestContext) -> Vec<u8> {
         let user = match &held.user {
             Some(user) => Some(user.clone()),
-            None => self.find_user_in_body(&held.rule, &body, ctx.now),
+            None => self.find_user_in_body(&held.rule, &body, ctx),
         };
         let Some((user, login)) = user.as_ref().and_then(with_login) else {
             return body;
@@ -200,10 +199,15 @@ impl UserSigProxy {
         }
     }
 
-    fn find_user_in_body(&self, rule: &AnswerRule, body: &[u8], now: UnixTime) -> Option<User> {
+    fn find_user_in_body(
+        &self,
+        rule: &AnswerRule,
+        body: &[u8],
+        ctx: &RequestContext,
+    ) -> Option<User> {
         let source = &rule.session.as_ref()?.source;
         match parse_object(body) {
-            Ok(object) => self.log_in(source.from_body(&object), now),
+            Ok(object) => self.log_in(source.from_body(&object), ctx),
             Err(_) => {
                 self.count_answer(AnswerOutcome::NoRoom);
                 None
@@ -215,8 +219,9 @@ impl UserSigProxy {
     fn log_in(
         &self,
         found: Result<Option<BearerToken>, ExtractError>,
-        now: UnixTime,
+        ctx: &RequestContext,
     ) -> Option<User> {
+        let site = ctx.site.as_ref()?;
         let Some(token) = found.transpose() else {
             self.count_answer(AnswerOutcome::NoSession);
             return None;
@@ -226,7 +231,7 @@ impl UserSigProxy {
                 ExtractError::Conflict => Rejection::TokenConflict,
                 ExtractError::Invalid(error) => Rejection::Token(error),
             })
-            .and_then(|token| self.settings.authorizer.log_in(&token, now));
+            .and_then(|token| site.settings.authorizer.log_in(&token, ctx.now));
         self.count_user(user.as_ref());
         if user.is_err() {
             self.count_answer(AnswerOutcome::SessionRefused);
@@ -235,7 +240,7 @@ impl UserSigProxy {
     }
 
     fn count_answer(&self, outcome: AnswerOutcome) {
-        self.settings.metrics.count_answer(outcome);
+        self.metrics.count_answer(outcome);
     }
 }
 

@@ -4,8 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use pingora::Result;
+
 use super::answer::HeldBody;
+use super::internal;
+use super::site::Site;
 use crate::authorize::{Caller, Inject, Login, Permit, Refusal, Target, User};
+use crate::metrics::NO_SITE;
 use crate::rejection::Rejection;
 use crate::time::UnixTime;
 
@@ -15,6 +20,8 @@ pub struct RequestContext {
     pub(super) now: UnixTime,
     pub(super) started: Instant,
     pub(super) decision: Decision,
+    /// The site that it is for, under the configuration that was current when it came.
+    pub(super) site: Option<Arc<Site>>,
     /// Whether a cookie can go without `Secure`; noted before the request is stripped.
     pub(super) plain_loopback: bool,
     pub(super) upstream: Option<Arc<str>>,
@@ -38,6 +45,7 @@ impl RequestContext {
             now: UnixTime::from(SystemTime::now()),
             started: Instant::now(),
             decision: Decision::Pending,
+            site: None,
             plain_loopback: false,
             upstream: None,
             body_bytes: 0,
@@ -50,6 +58,17 @@ impl RequestContext {
     pub(super) fn start(&mut self) {
         self.now = UnixTime::from(SystemTime::now());
         self.started = Instant::now();
+    }
+
+    /// The site, without which nothing comes after the decision.
+    pub(super) fn site(&self) -> Result<Arc<Site>> {
+        self.site.clone().ok_or_else(internal)
+    }
+
+    /// The site's label for logs and metrics.
+    pub(super) fn site_name(&self) -> &str {
+        let site = self.site.as_ref();
+        site.map_or(NO_SITE, |site| &site.settings.name)
     }
 
     pub(super) fn permit(&self) -> Option<&Permit> {

@@ -5,7 +5,8 @@
 use async_trait::async_trait;
 use pingora::proxy::Session;
 
-use super::{UserSigProxy, parts};
+use super::parts;
+use super::site::Site;
 use crate::authorize::{Permit, Refusal};
 use crate::rejection::Rejection;
 use crate::time::UnixTime;
@@ -20,7 +21,7 @@ pub trait KeyRefresher: Send + Sync {
     async fn refresh(&self, wanted: &WantedKey) -> bool;
 }
 
-impl UserSigProxy {
+impl Site {
     /// The decision about a request, with the newest keys that its token can ask for.
     pub(super) async fn decide(
         &self,

@@ -5,7 +5,6 @@ use http::{HeaderMap, Version};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
-use super::headers::Stripper;
 use crate::policy::HostError;
 use crate::rejection::Rejection;
 
@@ -23,11 +22,7 @@ pub struct Limits {
 }
 
 /// Checks the header of a request as it came.
-pub(super) fn check(
-    session: &Session,
-    limits: &Limits,
-    stripper: &Stripper,
-) -> Result<(), Rejection> {
+pub(super) fn check(session: &Session, limits: &Limits) -> Result<(), Rejection> {
     let request = session.req_header();
     if request.raw_path().len() > limits.max_uri_bytes {
         return Err(Rejection::UriTooLong);
@@ -38,7 +33,6 @@ pub(super) fn check(
     check_host(request)?;
     check_framing(&request.headers)?;
     check_fragment(session)?;
-    stripper.check_nominations(&request.headers)?;
     match declared_length(&request.headers)? {
         Some(length) if length > limits.max_body_bytes => Err(Rejection::BodyTooLarge),
         _ => Ok(()),

@@ -9,11 +9,13 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use http::{Method, StatusCode};
+use parking_lot::RwLock;
 use pingora::proxy::Session as PingoraSession;
 use tokio::time::{Instant, sleep};
 
 use super::context::RequestContext;
-use super::{UserSigProxy, parts};
+use super::parts;
+use super::site::Site;
 use crate::authorize::{Caller, ENDPOINT_ROUTE, Permit, Refusal, Target};
 use crate::identity::UserId;
 use crate::metrics::{KickOutcome, Metrics};
@@ -40,24 +42,25 @@ pub trait Keeper: Send + Sync {
 pub struct Logouts {
     state: Arc<State>,
     keeper: Arc<dyn Keeper>,
-    kicker: Option<Arc<dyn Kicker>>,
+    /// A reload may bring another key or endpoint while kicks are tried again.
+    kicker: RwLock<Option<Arc<dyn Kicker>>>,
     metrics: Arc<Metrics>,
 }
 
 impl Logouts {
-    /// Ends sessions in `state`; without a kicker, no route ends any.
-    pub fn new(
-        state: Arc<State>,
-        keeper: Arc<dyn Keeper>,
-        kicker: Option<Arc<dyn Kicker>>,
-        metrics: Arc<Metrics>,
-    ) -> Self {
+    /// Ends sessions in `state`, without a kicker yet.
+    pub fn new(state: Arc<State>, keeper: Arc<dyn Keeper>, metrics: Arc<Metrics>) -> Self {
         Self {
             state,
             keeper,
-            kicker,
+            kicker: RwLock::default(),
             metrics,
         }
+    }
+
+    /// Kicks with this one from the next attempt on; without one, no route ends any session.
+    pub fn replace_kicker(&self, kicker: Option<Arc<dyn Kicker>>) {
+        *self.kicker.write() = kicker;
     }
 
     /// Ends a session that the app has ended, and starts the kick.
@@ -93,13 +96,11 @@ impl Logouts {
     }
 
     fn start_kick(self: &Arc<Self>, ticket: KickTicket) {
-        if let Some(kicker) = self.kicker.clone() {
-            let logouts = Arc::clone(self);
-            tokio::spawn(async move { logouts.kick(&*kicker, &ticket).await });
-        }
+        let logouts = Arc::clone(self);
+        tokio::spawn(async move { logouts.kick(&ticket).await });
     }
 
-    async fn kick(&self, kicker: &dyn Kicker, ticket: &KickTicket) {
+    async fn kick(&self, ticket: &KickTicket) {
         sleep(ticket.send_from.saturating_since(now())).await;
         let is_first = self.state.is_kick_under_way(&ticket.user);
         if !is_first && !self.state.is_kick_wanted(ticket) {
@@ -108,6 +109,9 @@ impl Logouts {
         }
         let mut pause = FIRST_PAUSE;
         for _ in 0..ATTEMPTS {
+            let Some(kicker) = self.kicker.read().clone() else {
+                return;
+            };
             let answer = kicker.kick(&ticket.user).await;
             if answer == KickAnswer::Landed {
                 self.state.kick_landed(ticket, now());
@@ -129,7 +133,7 @@ impl Logouts {
     }
 }
 
-impl UserSigProxy {
+impl Site {
     /// The decision about a request, made again when its login would be issued under a kick that is on its way, or
     /// could not be dated yet.
     pub(super) async fn decide_after_kick(

@@ -1,11 +1,9 @@
-//! The key sets that issuers publish: fetched on a thread of their own, used, counted and logged.
+//! The key sets that issuers publish: fetched in the background, used, counted and logged.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pingora::server::ShutdownWatch;
-use pingora::services::background::BackgroundService;
 
 use crate::authorize::Authorizer;
 use crate::config::KeySetSource;
@@ -18,13 +16,17 @@ use crate::proxy::KeyRefresher;
 use crate::token::keys::KeySet;
 use crate::token::verify::WantedKey;
 
-/// The published key sets of all issuers; there may be none.
+/// The published key sets of a site's issuers; there may be none.
 #[derive(Clone)]
-pub(super) struct Keys(Arc<KeySource>);
+pub(super) struct Keys {
+    site: Arc<str>,
+    source: Arc<KeySource>,
+}
 
 impl Keys {
     /// Sets the sources up; nothing is fetched before the service starts.
     pub(super) fn new(
+        site: Arc<str>,
         sources: Vec<KeySetSource>,
         authorizer: Arc<Authorizer>,
         metrics: Arc<Metrics>,
@@ -32,7 +34,7 @@ impl Keys {
         let results = [CHANGED, UNCHANGED, EXPIRED];
         for source in &sources {
             let results = results.into_iter().chain(FetchError::REASONS);
-            metrics.key_sets().create(&source.name, results);
+            metrics.key_sets().create(&site, &source.name, results);
         }
         let settings = sources
             .into_iter()
@@ -40,34 +42,41 @@ impl Keys {
             .collect::<Result<_, _>>()
             .map_err(|error| vec![error])?;
         let publisher = Publisher {
+            site: site.clone(),
             authorizer,
             metrics,
         };
-        KeySource::new(settings, Arc::new(publisher)).map(|source| Self(Arc::new(source)))
+        let source = Arc::new(KeySource::new(settings, Arc::new(publisher))?);
+        Ok(Self { site, source })
+    }
+
+    /// Goes on where `earlier` is, for the sources that are the same.
+    pub(super) fn inherit(&self, earlier: &Self) {
+        self.source.inherit(&earlier.source);
+    }
+
+    /// Loads the sets and keeps them fresh until it is dropped.
+    pub(super) async fn run(self) {
+        self.source.run(std::future::pending()).await;
     }
 
     /// Notes in the metrics how the sets stand.
     pub(super) fn measure(&self, metrics: &Metrics) {
-        for status in self.0.status() {
+        for status in self.source.status() {
             let age = status.age.unwrap_or_default();
-            metrics.key_sets().set(&status.name, age, status.keys);
+            metrics
+                .key_sets()
+                .set(&self.site, &status.name, age, status.keys);
         }
     }
 
     /// One line for each set.
     pub(super) fn report(&self) -> String {
-        self.0.status().iter().map(line).collect()
-    }
-}
-
-#[async_trait]
-impl BackgroundService for Keys {
-    async fn start(&self, mut shutdown: ShutdownWatch) {
-        let stop = async {
-            // An error means that the server is gone, which is a stop as well.
-            let _ = shutdown.changed().await;
-        };
-        self.0.run(stop).await;
+        let statuses = self.source.status();
+        statuses
+            .iter()
+            .map(|status| line(&self.site, status))
+            .collect()
     }
 }
 
@@ -75,7 +84,8 @@ impl BackgroundService for Keys {
 impl KeyRefresher for Keys {
     async fn refresh(&self, wanted: &WantedKey) -> bool {
         let key_id = wanted.key_id.as_deref();
-        let refreshed = self.0.refresh_for_unknown_key(wanted.issuer, key_id).await;
+        let refreshed = self.source.refresh_for_unknown_key(wanted.issuer, key_id);
+        let refreshed = refreshed.await;
         refreshed == Refreshed::Fresh
     }
 }
@@ -109,7 +119,7 @@ fn source_error(source: KeySetSource, error: SettingsError) -> KeySourceError {
     }
 }
 
-fn line(status: &SourceStatus) -> String {
+fn line(site: &str, status: &SourceStatus) -> String {
     let SourceStatus {
         name,
         keys,
@@ -127,11 +137,12 @@ fn line(status: &SourceStatus) -> String {
         ),
         None => String::new(),
     };
-    format!("keys of {name}: {set}{failure}\n")
+    format!("keys of {name} of site {site}: {set}{failure}\n")
 }
 
 /// Puts key sets to use and says what became of them.
 struct Publisher {
+    site: Arc<str>,
     authorizer: Arc<Authorizer>,
     metrics: Arc<Metrics>,
 }
@@ -142,26 +153,31 @@ impl Observer for Publisher {
     }
 
     fn refreshed(&self, _: usize, issuer: &str, refresh: Refresh<'_>) {
+        let site = &*self.site;
         let result = match refresh {
             Refresh::Loaded { changed: false, .. } => UNCHANGED,
             Refresh::Loaded { keys, ignored, .. } => {
-                tracing::info!(issuer, keys, ignored = ignored.len(), "new key set");
+                tracing::info!(site, issuer, keys, ignored = ignored.len(), "new key set");
                 for key in ignored {
                     let position = key.position + 1;
-                    tracing::warn!(issuer, position, reason = %key.reason, "key ignored");
+                    tracing::warn!(site, issuer, position, reason = %key.reason, "key ignored");
                 }
                 CHANGED
             }
             Refresh::Failed(error) => {
-                tracing::warn!(issuer, reason = error.reason(), %error, "no new key set");
+                tracing::warn!(site, issuer, reason = error.reason(), %error, "no new key set");
                 error.reason()
             }
             Refresh::Expired => {
-                tracing::error!(issuer, "the key set is too old; its tokens get 503 now");
+                tracing::error!(
+                    site,
+                    issuer,
+                    "the key set is too old; its tokens get 503 now"
+                );
                 EXPIRED
             }
         };
-        self.metrics.key_sets().count(issuer, result);
+        self.metrics.key_sets().count(site, issuer, result);
     }
 }
 

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
+use parking_lot::Mutex;
 use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
 
-use super::keys::Keys;
-use crate::authorize::Authorizer;
+use super::reload::Status;
+use super::sites::Workshop;
 use crate::metrics::Metrics;
 
 /// Whether the process takes requests: from its start to the first stop signal.
@@ -30,9 +32,9 @@ impl BackgroundService for Readiness {
 
 /// What the ops listener answers from.
 pub(super) struct Ops {
-    pub(super) authorizer: Arc<Authorizer>,
+    pub(super) workshop: Arc<Workshop>,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) keys: Keys,
+    pub(super) configuration: Arc<Mutex<Status>>,
     pub(super) readiness: Readiness,
 }
 
@@ -47,7 +49,7 @@ impl Ops {
         match request.uri().path() {
             "/healthz" => text(StatusCode::OK, "ok\n"),
             "/readyz" if self.readiness.0.load(Ordering::Acquire) => {
-                text(StatusCode::OK, format!("ready\n{}", self.keys.report()))
+                text(StatusCode::OK, format!("ready\n{}", self.report()))
             }
             "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
             "/metrics" => self.metrics(),
@@ -55,10 +57,21 @@ impl Ops {
         }
     }
 
+    /// Lines for people about what is in force and how it stands.
+    fn report(&self) -> String {
+        let sites = self.workshop.in_force.load();
+        let configuration = self.configuration.lock().report(SystemTime::now());
+        let keys = sites.iter().map(|site| site.keys.report());
+        [configuration].into_iter().chain(keys).collect()
+    }
+
     fn metrics(&self) -> Response<Bytes> {
-        self.metrics
-            .set_cached_users(self.authorizer.cached_users());
-        self.keys.measure(&self.metrics);
+        let sites = self.workshop.in_force.load();
+        let users = sites.iter().map(|site| site.authorizer.cached_users());
+        self.metrics.set_cached_users(users.sum());
+        for site in sites.iter() {
+            site.keys.measure(&self.metrics);
+        }
         let mut response = text(StatusCode::OK, self.metrics.render());
         let prometheus = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
         response.headers_mut().insert(CONTENT_TYPE, prometheus);

@@ -1,15 +1,17 @@
 //! Keeps the state of the process in its file: soon after a change, and tidied every minute.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::proxy::{Keeper, Logouts};
+use crate::proxy::Keeper;
 use crate::state::local::{LocalStore, StoreError};
 use crate::state::{Limits, State};
 use crate::time::UnixTime;
@@ -17,21 +19,26 @@ use crate::time::UnixTime;
 /// Where denied sessions and generations are kept.
 #[derive(Clone)]
 pub(super) enum Store {
-    /// In memory: they end with the process.
-    Memory(Arc<State>),
+    /// In memory, by the name of the site: they end with the process.
+    Memory(Arc<Mutex<BTreeMap<String, Arc<State>>>>),
     /// In a file as well.
     File(Arc<LocalStore>),
 }
 
 impl Store {
     pub(super) fn memory() -> Self {
-        Self::Memory(Arc::new(State::in_memory(Limits::default())))
+        Self::Memory(Arc::default())
     }
 
-    pub(super) fn state(&self) -> Arc<State> {
+    /// The state of a site: the same for the same name until the process ends.
+    pub(super) fn state(&self, site: &str) -> Arc<State> {
+        let new = || Arc::new(State::in_memory(Limits::default()));
         match self {
-            Self::Memory(state) => state.clone(),
-            Self::File(store) => store.state(SITE),
+            Self::Memory(states) => {
+                let mut states = states.lock();
+                states.entry(site.to_owned()).or_insert_with(new).clone()
+            }
+            Self::File(store) => store.state(site),
         }
     }
 
@@ -46,8 +53,8 @@ impl Store {
     /// Drops what has expired. Blocks on the disk.
     fn sweep(&self) -> Result<(), StoreError> {
         match self {
-            Self::Memory(state) => {
-                state.sweep(now());
+            Self::Memory(states) => {
+                states.lock().values().for_each(|state| state.sweep(now()));
                 Ok(())
             }
             Self::File(store) => store.sweep(now()),
@@ -73,16 +80,12 @@ impl Keeper for Store {
     }
 }
 
-/// The store with what has to be done with it in the background.
-pub(super) struct Tending {
-    pub(super) store: Store,
-    pub(super) logouts: Arc<Logouts>,
-}
+/// What has to be done with the store in the background.
+pub(super) struct Tending(pub(super) Store);
 
 #[async_trait]
 impl BackgroundService for Tending {
     async fn start(&self, mut shutdown: ShutdownWatch) {
-        self.logouts.resume();
         let mut ticks = interval(FLUSH_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut since_sweep = 0;
@@ -96,9 +99,9 @@ impl BackgroundService for Tending {
             if is_sweep {
                 since_sweep = 0;
             }
-            self.store.tend(is_sweep).await;
+            self.0.tend(is_sweep).await;
         }
-        self.store.tend(false).await;
+        self.0.tend(false).await;
     }
 }
 
@@ -106,7 +109,5 @@ fn now() -> UnixTime {
     UnixTime::from(SystemTime::now())
 }
 
-/// The one site of a configuration without several.
-const SITE: &str = "default";
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 const FLUSHES_PER_SWEEP: u32 = 60;

@@ -78,12 +78,15 @@ fn k3_k4_a_session_gets_503_until_there_are_keys_and_nobody_passes() {
     let ready = get(proxy.ops, "/readyz", "");
     assert_eq!(ready.status, 200);
     let ready = ready.text();
-    let line = "ready\nkeys of app: none; failed fetches: ";
+    let line = "ago\nkeys of app of site default: none; failed fetches: ";
     assert!(
-        ready.starts_with(line) && ready.ends_with("the last by status\n"),
+        ready.contains(line) && ready.ends_with("the last by status\n"),
         "{ready}"
     );
-    assert_eq!(metric(&proxy, r#"key_set_keys{issuer="app"}"#), 0);
+    assert_eq!(
+        metric(&proxy, r#"key_set_keys{issuer="app",site="default"}"#),
+        0
+    );
     assert_eq!(metric(&proxy, CHANGED), 0);
 
     server.answer(key_set(&[&signer]));
@@ -92,17 +95,20 @@ fn k3_k4_a_session_gets_503_until_there_are_keys_and_nobody_passes() {
     assert_eq!(app.next().header("X-Chat-UserID"), Some("42"));
     let others = ask(&proxy, &Signer::new("a").bearer("42"));
     assert_eq!(refused(&others), (401, "token_invalid".to_owned()));
-    assert_eq!(metric(&proxy, r#"key_set_keys{issuer="app"}"#), 1);
+    assert_eq!(
+        metric(&proxy, r#"key_set_keys{issuer="app",site="default"}"#),
+        1
+    );
     assert_eq!(metric(&proxy, CHANGED), 1);
     assert!(
         metric(
             &proxy,
-            r#"key_set_refreshes_total{issuer="app",result="status"}"#
+            r#"key_set_refreshes_total{issuer="app",result="status",site="default"}"#
         ) >= 1
     );
     let ready = get(proxy.ops, "/readyz", "").text();
     assert!(
-        ready.starts_with("ready\nkeys of app: 1 in use, "),
+        ready.contains("ago\nkeys of app of site default: 1 in use, "),
         "{ready}"
     );
     assert!(
@@ -217,7 +223,10 @@ fn k3_the_last_good_keys_stay_while_their_source_is_down() {
         assert!(server.fetches() >= 2, "{reason}");
         assert_eq!(ask(&proxy, &signer.bearer("42")).status, 200, "{reason}");
         let ready = get(proxy.ops, "/readyz", "").text();
-        assert!(ready.contains("keys of app: 1 in use"), "{ready}");
+        assert!(
+            ready.contains("keys of app of site default: 1 in use"),
+            "{ready}"
+        );
         assert!(
             ready.ends_with(&format!("the last by {reason}\n")),
             "{ready}"
@@ -319,6 +328,6 @@ fn the_other_commands_fetch_nothing() {
 }
 
 const NEW_SET: &str = "new key set";
-const CHANGED: &str = r#"key_set_refreshes_total{issuer="app",result="changed"}"#;
+const CHANGED: &str = r#"key_set_refreshes_total{issuer="app",result="changed",site="default"}"#;
 const FLOODERS: usize = 4;
 const FLOOD: usize = 10_000;

@@ -21,5 +21,7 @@ mod keys;
 mod layers;
 mod login;
 mod logout;
+mod reload;
+mod sites;
 mod sources;
 mod zlib;

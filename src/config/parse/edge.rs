@@ -62,6 +62,7 @@ pub(super) fn runtime(root: &Table<'_>) -> Runtime {
         max_uri_bytes: bytes("max_uri_bytes", 16 * KIB, MAX_URI_BYTES),
         downstream_keepalive: time("downstream_keepalive", 60, 1),
         downstream_read_timeout: time("downstream_read_timeout", 60, 1),
+        reload_on_change: table.boolean_or("reload_on_change", true),
         grace_period: time("grace_period", 10, 0),
         shutdown_timeout: time("shutdown_timeout", 5, 0),
     }
@@ -126,6 +127,7 @@ const RUNTIME_KEYS: &[&str] = &[
     "max_uri_bytes",
     "downstream_keepalive",
     "downstream_read_timeout",
+    "reload_on_change",
     "grace_period",
     "shutdown_timeout",
 ];

@@ -3,6 +3,7 @@
 mod answer;
 
 use crate::authorize::Preflight;
+use crate::config::error::Place;
 use crate::config::raw::{Table, Value, closest};
 use crate::config::{InjectNames, Upstream};
 use crate::policy::{
@@ -47,12 +48,16 @@ pub(super) fn endpoint(root: &Table<'_>) -> Option<Endpoint> {
     }
 }
 
-pub(super) fn section(
-    root: &Table<'_>,
-    upstreams: &[Option<Upstream>],
-    endpoint: Option<&Endpoint>,
-    names: Option<&InjectNames>,
-) -> Section {
+/// What routes refer to.
+#[derive(Clone, Copy)]
+pub(super) struct Around<'a> {
+    pub(super) hosts: &'a [(HostName, Place)],
+    pub(super) upstreams: &'a [Option<Upstream>],
+    pub(super) endpoint: Option<&'a Endpoint>,
+    pub(super) names: Option<&'a InjectNames>,
+}
+
+pub(super) fn section(root: &Table<'_>, around: Around<'_>) -> Section {
     let hint = "default_access = \"public\", \"session\" or \"deny\": what an unlisted path gets";
     let settings = root
         .require("routes", &format!("add [routes] with {hint}"))
@@ -67,11 +72,8 @@ pub(super) fn section(
         ignore_trailing_slash: settings.boolean_or("ignore_trailing_slash", false),
     };
     let entries = root.items("route");
-    let routes: Vec<Option<Route>> = entries
-        .iter()
-        .map(|entry| route(entry, upstreams, endpoint, names))
-        .collect();
-    warn_of_gaps(&settings, default_access, &routes, endpoint);
+    let routes: Vec<Option<Route>> = entries.iter().map(|entry| route(entry, around)).collect();
+    warn_of_gaps(&settings, default_access, &routes, around.endpoint);
     Section {
         table: build(&entries, routes, default_access, matching),
         tolerance: tolerance(&settings),
@@ -112,26 +114,21 @@ fn build(
     None
 }
 
-fn route(
-    entry: &Value<'_>,
-    upstreams: &[Option<Upstream>],
-    endpoint: Option<&Endpoint>,
-    names: Option<&InjectNames>,
-) -> Option<Route> {
+fn route(entry: &Value<'_>, around: Around<'_>) -> Option<Route> {
     let table = entry.table(ROUTE_KEYS)?;
     let matched = table
         .require("match", "match = { path = \"/api/{*rest}\" }")
-        .and_then(|value| Match::read(&value, endpoint));
+        .and_then(|value| Match::read(&value, around));
     let access = table
         .require(
             "access",
             "\"session\", \"optional\", \"public\" or \"deny\"",
         )
         .and_then(|value| value.choice(ACCESSES));
-    let session = answer::session(&table, names);
+    let session = answer::session(&table, around.names);
     let (inject, json) = answer::inject(&table, access, &session);
     let upstream = match table.get("upstream") {
-        Some(value) => upstream_index(&value, upstreams),
+        Some(value) => upstream_index(&value, around.upstreams),
         None => Some(0),
     };
     let matched = matched?;
@@ -154,13 +151,13 @@ struct Match {
 }
 
 impl Match {
-    fn read(value: &Value<'_>, endpoint: Option<&Endpoint>) -> Option<Self> {
+    fn read(value: &Value<'_>, around: Around<'_>) -> Option<Self> {
         let table = value.table(&["host", "path", "methods"])?;
         let pattern = table
             .require("path", "path = \"/{*rest}\" for every path")
-            .and_then(|value| pattern(&value, endpoint));
+            .and_then(|value| pattern(&value, around.endpoint));
         let host = match table.get("host") {
-            Some(value) => value.parsed(HostName::parse).map(Some),
+            Some(value) => host(&value, around.hosts).map(Some),
             None => Some(None),
         };
         let methods = match table.get("methods") {
@@ -180,6 +177,16 @@ impl Match {
             None => self.pattern.to_string(),
         }
     }
+}
+
+/// A route for a host that its site does not answer for would never be used.
+fn host(value: &Value<'_>, hosts: &[(HostName, Place)]) -> Option<HostName> {
+    let host = value.parsed(HostName::parse)?;
+    if !hosts.is_empty() && hosts.iter().all(|(one, _)| *one != host) {
+        value.error("is none of the hosts of this site", "add it to hosts");
+        return None;
+    }
+    Some(host)
 }
 
 fn pattern(value: &Value<'_>, endpoint: Option<&Endpoint>) -> Option<Pattern> {

@@ -88,10 +88,7 @@ impl<'a> Value<'a> {
     /// A short name for logs and labels.
     pub(in crate::config) fn name(&self) -> Option<&'a str> {
         let name = self.text()?;
-        let fits = name.len() <= 64
-            && name
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        let fits = Self::is_name(name);
         if !fits {
             self.error(
                 "is not a name",
@@ -99,6 +96,12 @@ impl<'a> Value<'a> {
             );
         }
         fits.then_some(name)
+    }
+
+    /// Whether a text is fit to be a name in logs and labels.
+    pub(in crate::config) fn is_name(text: &str) -> bool {
+        let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        (1..=64).contains(&text.len()) && text.bytes().all(is_letter)
     }
 
     pub(in crate::config) fn boolean(&self) -> Option<bool> {

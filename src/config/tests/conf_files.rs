@@ -69,30 +69,34 @@ fn the_defaults_that_the_reference_shows_are_the_defaults() {
         (long.demo, &long.listen, long.ops)
     );
     assert_eq!((&short.runtime, short.log), (&long.runtime, long.log));
-    assert_eq!(
-        (&short.cors_origins, &short.upstreams),
-        (&long.cors_origins, &long.upstreams)
-    );
-    assert_eq!(
-        (&short.inject, &short.usersig_endpoint),
-        (&long.inject, &long.usersig_endpoint)
-    );
+    let names = |config: &Config| {
+        let site = &config.sites[0];
+        (
+            site.hosts.clone(),
+            site.cors_origins.clone(),
+            site.upstreams.clone(),
+            site.inject.clone(),
+            site.usersig_endpoint.clone(),
+        )
+    };
+    assert_eq!(names(&short), names(&long));
     let rest = |config: &Config| {
-        let site = &config.site;
+        let site = &config.sites[0].authorizer;
         let lives = (
             site.issuer.lifetime(),
             site.min_remaining,
             site.cache_capacity,
         );
         format!(
-            "{lives:?} {:?} {:?} {:?} {:?} {:?}",
-            site.sources, site.verifier, site.tolerance, site.preflight, config.usersig_endpoint
+            "{lives:?} {:?} {:?} {:?} {:?}",
+            site.sources, site.verifier, site.tolerance, site.preflight
         )
     };
     assert_eq!(rest(&short), rest(&long));
     let map = |config: &Config| {
         let claims = crate::json::parse_object(br#"{"sub":"u7"}"#).unwrap();
-        config.site.claim_rules[0].identity.map(&claims).unwrap()
+        let rules = &config.sites[0].authorizer.claim_rules[0];
+        rules.identity.map(&claims).unwrap()
     };
     assert_eq!(map(&short), map(&long));
     assert_eq!(world.shown(&long.warnings), Vec::<String>::new());

@@ -25,7 +25,7 @@ fn a_published_key_set_gets_the_documented_defaults() {
         max_age: crate::key_source::DEFAULT_MAX_AGE,
         ca: None,
     };
-    assert_eq!(config.key_sets, [source]);
+    assert_eq!(config.sites[0].key_sets, [source]);
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn a_published_key_set_says_where_it_is_and_how_it_is_kept() {
     let keys = "{ oidc = true, refresh = \"10s\", max_age = \"30d\", ca = \"ca.pem\" }";
     let more = "issuer = \"https://10.0.0.1/\"\nallow_private = true";
     let config = World::new().good(&published(keys, more));
-    let [source] = &config.key_sets[..] else {
+    let [source] = &config.sites[0].key_sets[..] else {
         panic!("one key set");
     };
     assert_eq!(
@@ -49,7 +49,7 @@ fn a_published_key_set_says_where_it_is_and_how_it_is_kept() {
 #[test]
 fn k4_an_issuer_that_publishes_its_keys_starts_with_none() {
     let config = World::new().good(&published("{ jwks_url = \"http://127.0.0.1/keys\" }", ""));
-    let verifier = format!("{:?}", config.site.verifier);
+    let verifier = format!("{:?}", config.sites[0].authorizer.verifier);
     let none = format!("keys: {:?}", KeySet::unavailable());
     assert!(verifier.contains(&none), "{verifier}");
 }
@@ -59,7 +59,7 @@ fn the_index_of_a_key_set_is_that_of_its_issuer() {
     let second = "[[session.issuer]]\nname = \"b\"\nissuer = \"https://b.example\"\n\
                   algorithms = [\"ES256\"]\nkeys = { oidc = true }\n[session]\nshared_identity = true\n";
     let config = World::new().good(&base_with("[identity]", &format!("{second}[identity]")));
-    let found: Vec<_> = config
+    let found: Vec<_> = config.sites[0]
         .key_sets
         .iter()
         .map(|source| (source.issuer, source.name.as_str()))

@@ -282,7 +282,7 @@ const ROWS: &[Row] = &[
 path_prefix = "/x"
 [routes]"#,
         errors: &[
-            "14:2: rest_api: unknown key (known here: demo, secret_files, listen, ops, runtime, log, cors, upstream, chat, session, identity, routes, route, inject, store, usersig_endpoint)",
+            "14:2: rest_api: unknown key (known here: demo, secret_files, listen, ops, runtime, log, store, sites, hosts, cors, upstream, chat, session, identity, routes, route, inject, usersig_endpoint)",
         ],
     },
     Row {

@@ -50,7 +50,12 @@ fn a_refused_request_keeps_its_connection() {
 #[test]
 fn every_code_has_its_snapshot_here() {
     use usersig_proxy::rejection::Rejection;
-    let here = include_str!("refusals.rs").to_owned() + include_str!("upstream.rs");
+    let here = [
+        include_str!("refusals.rs"),
+        include_str!("upstream.rs"),
+        include_str!("../sites.rs"),
+    ]
+    .concat();
     // No input leads to the first; the others need a key source that can be away, and renewals ahead of the clock.
     let unreachable = ["internal", "keys_unavailable", "usersig_too_early"];
     for code in Rejection::CODES {

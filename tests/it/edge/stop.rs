@@ -59,7 +59,7 @@ fn o5_sigterm_lets_a_running_request_finish() {
     let mut running = held.running(&proxy);
 
     let started = Instant::now();
-    signal(&proxy, "TERM");
+    proxy.signal("TERM");
     while TcpStream::connect(proxy.address).is_ok() {
         assert!(
             started.elapsed() < Duration::from_secs(60),
@@ -87,7 +87,7 @@ fn sigterm_ends_the_process_within_the_grace_whatever_runs() {
     let mut proxy = held.proxy("grace_period = \"1s\"\nshutdown_timeout = \"1s\"");
     let mut running = held.running(&proxy);
     let started = Instant::now();
-    signal(&proxy, "TERM");
+    proxy.signal("TERM");
     assert_eq!(proxy.wait(), Some(0));
     assert!(started.elapsed() < Duration::from_secs(15));
     assert_eq!(running.read_response(false), None);
@@ -99,7 +99,7 @@ fn sigint_ends_the_process_at_once() {
     let mut proxy = held.proxy("grace_period = \"1h\"\nshutdown_timeout = \"1h\"");
     let mut running = held.running(&proxy);
     let started = Instant::now();
-    signal(&proxy, "INT");
+    proxy.signal("INT");
     assert_eq!(proxy.wait(), Some(0));
     assert!(
         started.elapsed() < Duration::from_secs(10),
@@ -137,12 +137,4 @@ fn a_used_address_is_a_clear_error() {
         "{printed}"
     );
     assert!(!printed.contains("panicked"), "{printed}");
-}
-
-fn signal(proxy: &Proxy, name: &str) {
-    // The shell's own kill: the program of that name is not installed everywhere.
-    let status = Command::new("sh")
-        .args(["-c", &format!("kill -{name} {}", proxy.id())])
-        .status();
-    assert!(status.unwrap().success());
 }

@@ -102,7 +102,7 @@ fn an_answer_cut_in_its_body_never_looks_whole() {
 fn assert_failures(proxy: &Proxy, code: &str, count: u32) {
     let metrics = get(proxy.ops, "/metrics", "").text();
     let line = format!(
-        "usersig_proxy_upstream_failures_total{{code=\"{code}\",upstream=\"app\"}} {count}\n"
+        "usersig_proxy_upstream_failures_total{{code=\"{code}\",site=\"default\",upstream=\"app\"}} {count}\n"
     );
     assert!(metrics.contains(&line), "{line}{metrics}");
 }

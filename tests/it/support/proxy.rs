@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -62,14 +63,25 @@ reserved = ["administrator"]
 impl Proxy {
     /// Starts the program with this configuration, in which `@PROXY@` and `@OPS@` stand for its addresses.
     pub(crate) fn start(config: &str) -> Self {
-        Self::start_with_env(config, &[])
+        Self::start_with(config, &[], &[])
     }
 
     /// The same, with further environment variables.
     pub(crate) fn start_with_env(config: &str, env: &[(&str, &str)]) -> Self {
+        Self::start_with(config, &[], env)
+    }
+
+    /// The same, with further files beside the configuration's own.
+    pub(crate) fn start_with_files(config: &str, files: &[(&str, &str)]) -> Self {
+        Self::start_with(config, files, &[])
+    }
+
+    fn start_with(config: &str, files: &[(&str, &str)], env: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().unwrap();
-        write_secret(&folder, "chat-key", CHAT_KEY);
-        write_secret(&folder, "session-secret", SECRET);
+        let own = [("chat-key", CHAT_KEY), ("session-secret", SECRET)];
+        for (name, text) in own.iter().chain(files) {
+            write_secret(folder.path(), name, text);
+        }
         // Another process may take a free port before the proxy does.
         for _ in 0..5 {
             let (address, ops) = (free_address(), free_address());
@@ -137,6 +149,51 @@ impl Proxy {
         panic!("no such line: {}", self.printed());
     }
 
+    /// Writes a file of its configuration in one step; `@PROXY@` and `@OPS@` stand for its addresses. The main one is
+    /// `proxy.toml`.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        let text = text
+            .replace("@PROXY@", &self.address.to_string())
+            .replace("@OPS@", &self.ops.to_string());
+        write_secret(self.folder.path(), "draft", &text);
+        let folder = self.folder.path();
+        fs::rename(folder.join("draft"), folder.join(name)).unwrap();
+    }
+
+    /// Removes a file of its configuration.
+    pub(crate) fn remove(&self, name: &str) {
+        fs::remove_file(self.folder.path().join(name)).unwrap();
+    }
+
+    /// Sends it a signal, as in `HUP`.
+    pub(crate) fn signal(&self, name: &str) {
+        // The shell's own kill: the program of that name is not installed everywhere.
+        let status = Command::new("sh")
+            .args(["-c", &format!("kill -{name} {}", self.id())])
+            .status();
+        assert!(status.unwrap().success());
+    }
+
+    /// The value of a metric, by its name without prefix and its labels.
+    pub(crate) fn metric(&self, series: &str) -> u64 {
+        let text = super::get(self.ops, "/metrics", "").text();
+        let start = format!("usersig_proxy_{series} ");
+        let value = text.lines().find_map(|line| line.strip_prefix(&start));
+        let value = value.unwrap_or_else(|| panic!("no {series} in\n{text}"));
+        value.parse().unwrap()
+    }
+
+    /// Waits until a metric has this value.
+    pub(crate) fn wait_for_metric(&self, series: &str, value: u64) {
+        for _ in 0..POLLS {
+            if self.metric(series) == value {
+                return;
+            }
+            thread::park_timeout(POLL);
+        }
+        panic!("{series} is {}: {}", self.metric(series), self.printed());
+    }
+
     /// The path of its configuration.
     pub(crate) fn config_file(&self) -> String {
         let path = self.folder.path().join("proxy.toml");
@@ -196,9 +253,10 @@ pub(crate) fn assert_holds_no_secret(printed: &str) {
     }
 }
 
-fn write_secret(folder: &TempDir, name: &str, secret: &str) {
+fn write_secret(folder: &Path, name: &str, secret: &str) {
     use std::os::unix::fs::PermissionsExt;
-    let path = folder.path().join(name);
+    let path = folder.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, secret).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
 }

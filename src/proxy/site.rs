@@ -1,0 +1,112 @@
+//! The sites of one configuration, and which of them a request is for.
+//!
+//! A request takes its site once, from the sites that are current when it arrives, and keeps it to its end: a reload in
+//! between changes nothing for it. Sites share nothing but the process.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::cors::AllowedOrigins;
+use super::headers::{InjectedNames, Stripper};
+use super::keys::KeyRefresher;
+use super::limits::Limits;
+use super::logout::Logouts;
+use super::upstream::Upstream;
+use crate::authorize::Authorizer;
+use crate::policy::HostName;
+use crate::rejection::Rejection;
+
+/// All that a [`Site`] is made of.
+pub struct SiteSettings {
+    /// Its name in logs and metrics.
+    pub name: Arc<str>,
+    /// Decides about requests.
+    pub authorizer: Arc<Authorizer>,
+    /// Fetches keys that tokens ask for.
+    pub keys: Arc<dyn KeyRefresher>,
+    /// The app's servers, in the order that routes count them.
+    pub upstreams: Vec<Upstream>,
+    /// Names of what is injected.
+    pub names: InjectedNames,
+    /// Origins that may read our own answers.
+    pub origins: AllowedOrigins,
+    /// Ends sessions.
+    pub logouts: Arc<Logouts>,
+}
+
+/// An app with its rules, under one configuration.
+pub struct Site {
+    pub(super) settings: SiteSettings,
+    pub(super) stripper: Stripper,
+    pub(super) bounds: Bounds,
+}
+
+/// What every request is held to, whichever site it is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Size limits.
+    pub limits: Limits,
+    /// How long a client's connection may be idle between two requests.
+    pub keepalive: Duration,
+    /// How long a client may take between two reads of a body, and for one write of an answer.
+    pub read_timeout: Duration,
+}
+
+/// The sites of one configuration.
+pub struct Sites {
+    bounds: Bounds,
+    any_host: Option<Arc<Site>>,
+    by_host: HashMap<HostName, Arc<Site>>,
+}
+
+impl Sites {
+    /// Sites with the hosts that each answers for; one without hosts answers for every host that is no other's.
+    pub fn new(
+        bounds: Bounds,
+        sites: impl IntoIterator<Item = (Vec<HostName>, SiteSettings)>,
+    ) -> Self {
+        let mut all = Self {
+            bounds,
+            any_host: None,
+            by_host: HashMap::new(),
+        };
+        for (hosts, settings) in sites {
+            let site = Arc::new(Site::new(settings, bounds));
+            if hosts.is_empty() {
+                all.any_host = Some(Arc::clone(&site));
+            }
+            let with_site = |host| (host, Arc::clone(&site));
+            all.by_host.extend(hosts.into_iter().map(with_site));
+        }
+        all
+    }
+
+    pub(super) fn bounds(&self) -> &Bounds {
+        &self.bounds
+    }
+
+    /// The site of a request that names this host, if it names one.
+    pub(super) fn find(&self, host: Option<&str>) -> Result<&Arc<Site>, Rejection> {
+        let named = match host {
+            Some(host) if !self.by_host.is_empty() => {
+                let host = HostName::from_authority(host).map_err(Rejection::HostInvalid)?;
+                self.by_host.get(&host)
+            }
+            Some(_) | None => None,
+        };
+        named
+            .or(self.any_host.as_ref())
+            .ok_or(Rejection::HostUnknown)
+    }
+}
+
+impl Site {
+    fn new(settings: SiteSettings, bounds: Bounds) -> Self {
+        Self {
+            stripper: Stripper::new(&settings.names, settings.authorizer.token_headers()),
+            settings,
+            bounds,
+        }
+    }
+}

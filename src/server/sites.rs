@@ -1,0 +1,244 @@
+//! Sites built from what the configuration says of them, and put in force all at once.
+//!
+//! [`Workshop::build`] does everything that can fail and touches nothing that is in force; [`Workshop::put_in_force`]
+//! cannot fail. What a site has learnt goes on by the site's name: its state, its kicks, the keys that were fetched.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tokio::task::JoinSet;
+
+use super::StartError;
+use super::keys::Keys;
+use super::store::Store;
+use crate::authorize::{Authorizer, ENDPOINT_ROUTE};
+use crate::chat_client::ChatClient;
+use crate::config::{self, Chat, Runtime};
+use crate::metrics::Metrics;
+use crate::policy::HostName;
+use crate::proxy::{
+    AllowedOrigins, Bounds, InjectedNames, Kicker, Limits, Logouts, SiteSettings, Sites, Timeouts,
+    Upstream,
+};
+use crate::rest_api::sign::{AdminAccount, Signer};
+
+/// Makes sites, and keeps what outlives a configuration.
+pub(super) struct Workshop {
+    store: Store,
+    metrics: Arc<Metrics>,
+    logouts: Mutex<BTreeMap<String, Arc<Logouts>>>,
+    /// What requests are judged by.
+    pub(super) sites: Arc<ArcSwap<Sites>>,
+    /// What is told of the sites.
+    pub(super) in_force: ArcSwap<Vec<Running>>,
+}
+
+/// Sites that are built and not yet in force.
+pub(super) struct Draft {
+    sites: Sites,
+    running: Vec<Running>,
+    kickers: Vec<Option<Arc<dyn Kicker>>>,
+}
+
+/// A site with what goes on beside its requests.
+pub(super) struct Running {
+    pub(super) name: Arc<str>,
+    pub(super) authorizer: Arc<Authorizer>,
+    pub(super) keys: Keys,
+    logouts: Arc<Logouts>,
+    /// Whether the configuration before had no such site.
+    is_new: bool,
+}
+
+/// The background work of the sites in force; it ends when this is dropped.
+pub(super) struct Background(JoinSet<()>);
+
+impl Workshop {
+    pub(super) fn new(store: Store, metrics: Arc<Metrics>, runtime: &Runtime) -> Self {
+        let none = Sites::new(bounds(runtime), []);
+        Self {
+            store,
+            metrics,
+            logouts: Mutex::default(),
+            sites: Arc::new(ArcSwap::from_pointee(none)),
+            in_force: ArcSwap::default(),
+        }
+    }
+
+    /// Builds sites, without any traffic. Blocks on the disk, for the system's certificates.
+    pub(super) fn build(
+        &self,
+        sites: Vec<config::Site>,
+        runtime: &Runtime,
+    ) -> Result<Draft, StartError> {
+        let mut running = Vec::new();
+        let mut kickers = Vec::new();
+        let mut settings = Vec::new();
+        for site in sites {
+            let kicker = kicker(&site.chat)?;
+            let (hosts, built, beside) = self.build_one(site)?;
+            kickers.push(kicker);
+            settings.push((hosts, built));
+            running.push(beside);
+        }
+        Ok(Draft {
+            sites: Sites::new(bounds(runtime), settings),
+            running,
+            kickers,
+        })
+    }
+
+    /// Judges requests by these sites from now on; those that are under way keep theirs.
+    pub(super) fn put_in_force(&self, draft: Draft) {
+        let Draft {
+            sites,
+            mut running,
+            kickers,
+        } = draft;
+        let before = self.in_force.load_full();
+        for (site, kicker) in running.iter_mut().zip(kickers) {
+            site.logouts.replace_kicker(kicker);
+            if let Some(before) = before.iter().find(|before| before.name == site.name) {
+                site.keys.inherit(&before.keys);
+                site.is_new = false;
+            }
+        }
+        self.sites.store(Arc::new(sites));
+        self.in_force.store(Arc::new(running));
+    }
+
+    /// Starts what goes on beside the requests of the sites in force. Call it in a runtime.
+    pub(super) fn start_background(&self) -> Background {
+        let mut background = JoinSet::new();
+        for site in self.in_force.load().iter() {
+            background.spawn(site.keys.clone().run());
+            if site.is_new {
+                site.logouts.resume();
+            }
+        }
+        Background(background)
+    }
+
+    fn build_one(
+        &self,
+        site: config::Site,
+    ) -> Result<(Vec<HostName>, SiteSettings, Running), StartError> {
+        self.create_series(&site);
+        let name: Arc<str> = Arc::from(site.name.as_str());
+        let authorizer = Arc::new(Authorizer::new(
+            site.authorizer,
+            self.store.state(&site.name),
+        ));
+        let keys = Keys::new(
+            name.clone(),
+            site.key_sets,
+            authorizer.clone(),
+            self.metrics.clone(),
+        )
+        .map_err(StartError::Keys)?;
+        let logouts = self.logouts(&site.name);
+        let settings = SiteSettings {
+            name: name.clone(),
+            authorizer: authorizer.clone(),
+            keys: Arc::new(keys.clone()),
+            upstreams: site.upstreams.iter().map(upstream).collect(),
+            names: names(site.inject),
+            origins: AllowedOrigins::new(site.cors_origins),
+            logouts: logouts.clone(),
+        };
+        let running = Running {
+            name,
+            authorizer,
+            keys,
+            logouts,
+            is_new: true,
+        };
+        Ok((site.hosts, settings, running))
+    }
+
+    /// The kicks of a site go on whatever its configuration becomes.
+    fn logouts(&self, site: &str) -> Arc<Logouts> {
+        let new = || {
+            let keeper = Arc::new(self.store.clone());
+            Arc::new(Logouts::new(
+                self.store.state(site),
+                keeper,
+                self.metrics.clone(),
+            ))
+        };
+        let mut logouts = self.logouts.lock();
+        logouts.entry(site.to_owned()).or_insert_with(new).clone()
+    }
+
+    fn create_series(&self, site: &config::Site) {
+        let routes = site.authorizer.routes.routes().map(|route| &*route.name);
+        let upstreams = site.upstreams.iter();
+        self.metrics.create_site(
+            &site.name,
+            routes.chain([ENDPOINT_ROUTE]),
+            upstreams.map(|upstream| upstream.name.as_str()),
+        );
+    }
+}
+
+impl Background {
+    /// Ends the work once nobody can be waiting for it any more.
+    pub(super) fn end_soon(mut self) {
+        tokio::spawn(async move {
+            tokio::time::sleep(LONGEST_WAIT).await;
+            self.0.shutdown().await;
+        });
+    }
+}
+
+/// What tells Chat of logouts, where the configuration says how to reach it.
+fn kicker(chat: &Chat) -> Result<Option<Arc<dyn Kicker>>, StartError> {
+    let Some((endpoint, admin)) = chat
+        .endpoint
+        .clone()
+        .zip(AdminAccount::parse(&chat.admin).ok())
+    else {
+        return Ok(None);
+    };
+    let signer = Signer::new(endpoint, chat.sdk_app_id, chat.secret_key.clone(), admin);
+    Ok(Some(Arc::new(ChatClient::new(signer)?)))
+}
+
+fn upstream(config: &config::Upstream) -> Upstream {
+    let timeouts = Timeouts {
+        connect: config.connect_timeout,
+        read: config.read_timeout,
+        write: config.write_timeout,
+        idle: config.idle_timeout,
+    };
+    let host = config.server.host.trim_matches(['[', ']']).to_owned();
+    Upstream::new(&config.name, host, config.server.port, timeouts)
+}
+
+fn names(config: config::InjectNames) -> InjectedNames {
+    InjectedNames {
+        user_id: config.user_id_header,
+        user_sig: config.user_sig_header,
+        sdk_app_id: config.sdk_app_id_header,
+        cookie: config.cookie_name,
+    }
+}
+
+fn bounds(runtime: &Runtime) -> Bounds {
+    Bounds {
+        limits: Limits {
+            max_uri_bytes: runtime.max_uri_bytes,
+            max_header_bytes: runtime.max_header_bytes,
+            max_body_bytes: runtime.max_body,
+            max_login_body_bytes: runtime.max_login_body,
+        },
+        keepalive: runtime.downstream_keepalive,
+        read_timeout: runtime.downstream_read_timeout,
+    }
+}
+
+/// More than a request waits for a key.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);

@@ -1,0 +1,390 @@
+//! The configuration while requests run: changed, broken, mended, and every request judged by exactly one.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, mpsc};
+use std::thread;
+
+use serde_json::json;
+
+use crate::edge::{assert_identity, assert_no_identity};
+use crate::sites::{MAIN, ask, site};
+use crate::support::proxy::{CHAT_KEY, SDK_APP_ID, free_address};
+use crate::support::tokens::{SECRET, now, session, sign_with};
+use crate::support::{App, Connection, Proxy, Recorded, config, get};
+
+const GENERATION: &str = "config_generation";
+const REFUSED: &str = "config_reloads_total{result=\"refused\"}";
+
+fn route(path: &str, access: &str, more: &str) -> String {
+    format!("[[route]]\nmatch = {{ path = \"{path}\" }}\naccess = \"{access}\"\n{more}\n")
+}
+
+/// A configuration that is read again on SIGHUP only, with these routes.
+fn by_signal(app: &App, routes: &str) -> String {
+    let more = format!("default_access = \"deny\"\n{routes}[runtime]\nreload_on_change = false\n");
+    config(app.address, &more)
+}
+
+fn status(proxy: &Proxy, path: &str) -> u16 {
+    get(proxy.address, path, "").status
+}
+
+#[test]
+fn o2_a_bad_file_changes_nothing_and_is_reported_until_it_is_mended() {
+    let app = App::start();
+    let proxy = Proxy::start(&by_signal(&app, &route("/one", "public", "")));
+    assert_eq!((status(&proxy, "/one"), status(&proxy, "/two")), (200, 404));
+    let ready = get(proxy.ops, "/readyz", "").text();
+    assert!(!ready.contains("refused"), "{ready}");
+
+    let two = by_signal(&app, &route("/two", "public", ""));
+    for (count, (bad, why)) in (1..).zip([
+        (two.replace("[chat]", "[chta]"), "chta: unknown key"),
+        (
+            two.split_at(two.len() / 2).0.to_owned(),
+            "unclosed inline table",
+        ),
+        (String::new(), "upstream: is required"),
+        ("\u{0}".to_owned(), "proxy.toml:1:1"),
+        (
+            two.replace("\"chat-key\"", "\"no-such-file\""),
+            "no-such-file cannot be read",
+        ),
+    ]) {
+        proxy.write("proxy.toml", &bad);
+        proxy.signal("HUP");
+        proxy.wait_for_metric(REFUSED, count);
+        assert_eq!(
+            (status(&proxy, "/one"), status(&proxy, "/two")),
+            (200, 404),
+            "{why}"
+        );
+        assert_eq!(proxy.metric(GENERATION), 1);
+        assert_eq!(proxy.metric("config_last_reload_successful"), 0);
+        let ready = get(proxy.ops, "/readyz", "");
+        assert_eq!(ready.status, 200);
+        let ready = ready.text();
+        assert!(
+            ready.contains("was refused\n") && ready.contains(why),
+            "{ready}"
+        );
+        proxy.log_line(|line| line["level"] == "ERROR" && line["error"].to_string().contains(why));
+    }
+    proxy.write("proxy.toml", &two);
+    proxy.signal("HUP");
+    proxy.wait_for_metric(GENERATION, 2);
+    assert_eq!((status(&proxy, "/one"), status(&proxy, "/two")), (404, 200));
+    assert_eq!(proxy.metric("config_last_reload_successful"), 1);
+    let ready = get(proxy.ops, "/readyz", "").text();
+    assert!(
+        ready.contains("generation 2") && !ready.contains("refused"),
+        "{ready}"
+    );
+}
+
+#[test]
+fn secrets_and_keys_are_read_again_when_their_files_change() {
+    let app = App::start();
+    let proxy = Proxy::start(&config(app.address, "default_access = \"session\"\n"));
+    let ask = |token: &str| get(proxy.address, "/_chat/usersig", &bearer(token));
+    let new_secret = "the session secret after its rotation, long enough for HS256";
+    let (old, new) = (
+        session("42"),
+        sign_with(new_secret, &json!({ "sub": "42", "exp": now() + 600 })),
+    );
+    assert_eq!((ask(&old).status, ask(&new).status), (200, 401));
+    proxy.write("session-secret", new_secret);
+    proxy.wait_for_metric(GENERATION, 2);
+    assert_eq!((ask(&old).status, ask(&new).status), (401, 200));
+
+    let new_key = "5ec0000000000000000000000000000000000000000000000000000000000e57";
+    proxy.write("chat-key", new_key);
+    proxy.wait_for_metric(GENERATION, 3);
+    let user_sig = ask(&new).json()["userSig"].as_str().unwrap().to_owned();
+    assert!(is_signed_with(new_key, &user_sig) && !is_signed_with(CHAT_KEY, &user_sig));
+}
+
+#[test]
+fn a_file_that_stays_half_written_is_refused_and_the_whole_one_is_taken() {
+    let app = App::start();
+    let text = config(app.address, "default_access = \"deny\"\n");
+    let proxy = Proxy::start(&text);
+    let longer = format!("{text}{}", route("/two", "public", ""));
+    proxy.write("proxy.toml", &longer[..longer.len() - 12]);
+    proxy.wait_for_metric(REFUSED, 1);
+    assert_eq!(status(&proxy, "/two"), 404);
+    proxy.write("proxy.toml", &longer);
+    proxy.wait_for_metric(GENERATION, 2);
+    assert_eq!(status(&proxy, "/two"), 200);
+    assert_eq!(proxy.metric(REFUSED), 1);
+}
+
+#[test]
+fn what_only_a_restart_can_change_is_said_and_all_else_takes_effect() {
+    let app = App::start();
+    let text = by_signal(&app, &route("/one", "public", ""));
+    let proxy = Proxy::start(&text);
+    let elsewhere = free_address();
+    let changed = by_signal(&app, &route("/two", "public", ""))
+        .replace("\"@PROXY@\"", &format!("\"@PROXY@\", \"{elsewhere}\""))
+        .replace("[runtime]", "[runtime]\nthreads = 1");
+    proxy.write("proxy.toml", &changed);
+    proxy.signal("HUP");
+    proxy.wait_for_metric(GENERATION, 2);
+    assert_eq!((status(&proxy, "/one"), status(&proxy, "/two")), (404, 200));
+    assert_eq!(proxy.metric("config_restart_needed"), 1);
+    let ready = get(proxy.ops, "/readyz", "").text();
+    for key in ["listen", "runtime.threads"] {
+        assert!(
+            ready.contains(&format!("{key} changed; it takes a restart\n")),
+            "{ready}"
+        );
+        proxy.log_line(|line| line["level"] == "WARN" && line["key"] == key);
+    }
+    assert_eq!(ready.matches("restart").count(), 2, "{ready}");
+    assert!(std::net::TcpStream::connect(elsewhere).is_err());
+
+    proxy.write("proxy.toml", &text);
+    proxy.signal("HUP");
+    proxy.wait_for_metric(GENERATION, 3);
+    assert_eq!(proxy.metric("config_restart_needed"), 0);
+}
+
+#[test]
+fn a_request_under_way_keeps_the_configuration_that_it_came_under() {
+    let (arrival, arrived) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let gate = Mutex::new((arrival, released));
+    let app = App::with(move |request, stream| {
+        if request.target == "/held" {
+            let gate = gate.lock().unwrap();
+            let _ = gate.0.send(());
+            let _ = gate.1.recv();
+        }
+        ok(stream)
+    });
+    let inject = |name: &str| {
+        let places = "inject = { request_headers = true, response_headers = true }";
+        let routes = route("/held", "session", places);
+        by_signal(
+            &app,
+            &format!("{routes}[inject]\nuser_id_header = \"{name}\"\n"),
+        )
+    };
+    let proxy = Proxy::start(&inject("X-Before"));
+    let token = bearer(&session("42"));
+    let mut held = Connection::open(proxy.address);
+    held.write(format!(
+        "GET /held HTTP/1.1\r\nHost: localhost\r\n{token}\r\n"
+    ));
+    arrived.recv().unwrap();
+    proxy.write("proxy.toml", &inject("X-After"));
+    proxy.signal("HUP");
+    proxy.wait_for_metric(GENERATION, 2);
+    release.send(()).unwrap();
+    let response = held.read_response(false).unwrap();
+    assert_eq!(
+        (response.header("x-before"), response.header("x-after")),
+        (Some("42"), None)
+    );
+    release.send(()).unwrap();
+    let next = held.request(format!(
+        "GET /held HTTP/1.1\r\nHost: localhost\r\n{token}\r\n"
+    ));
+    assert_eq!(
+        (next.header("x-before"), next.header("x-after")),
+        (None, Some("42"))
+    );
+}
+
+#[test]
+fn a_site_comes_and_goes_with_its_file_and_disturbs_no_other() {
+    let (one, two) = (App::start(), App::start());
+    let main = format!("{MAIN}[runtime]\nreload_on_change = true\n");
+    let a = site("a", "\"a.example\"", SDK_APP_ID, one.address, "");
+    let b = site("b", "\"b.example\"", SDK_APP_ID + 1, two.address, "");
+    let proxy = Proxy::start_with_files(
+        &main,
+        &[
+            ("sites.d/a.toml", &a),
+            ("sites.d/a.chat", CHAT_KEY),
+            ("sites.d/a.session", SECRET),
+            ("sites.d/b.chat", CHAT_KEY),
+            ("sites.d/b.session", SECRET),
+        ],
+    );
+    let token = session("42");
+    let login = |host: &str| ask(&proxy, host, "/_chat/usersig", &token);
+    assert_eq!(login("b.example").status, 421);
+    proxy.write("sites.d/b.toml", &b);
+    proxy.wait_for_metric(GENERATION, 2);
+    assert_eq!(
+        (login("a.example").status, login("b.example").status),
+        (200, 200)
+    );
+    // The same host in two files: neither is taken, both stay as they were.
+    proxy.write(
+        "sites.d/c.toml",
+        &site("b", "\"b.example\"", SDK_APP_ID, one.address, ""),
+    );
+    proxy.wait_for_metric(REFUSED, 1);
+    assert_eq!(login("b.example").json()["sdkAppId"], SDK_APP_ID + 1);
+    proxy.remove("sites.d/c.toml");
+    proxy.remove("sites.d/b.toml");
+    proxy.wait_for_metric(GENERATION, 3);
+    assert_eq!(
+        (login("a.example").status, login("b.example").status),
+        (200, 421)
+    );
+}
+
+/// Two configurations that differ in the names of what is injected and in the mapping; a request that saw parts of both
+/// would show it. Bad ones come in between.
+#[test]
+fn reloads_under_load_fail_no_request_and_each_is_judged_by_one_configuration() {
+    let app = App::start();
+    let variant = |name: &str, prefix: &str| {
+        let places = "inject = { request_headers = true, response_headers = true }";
+        let more = format!(
+            "[inject]\nuser_id_header = \"X-{name}-ID\"\nuser_sig_header = \"X-{name}-Sig\"\n"
+        );
+        by_signal(
+            &app,
+            &format!("{}{more}", route("/{*rest}", "session", places)),
+        )
+        .replace(
+            "reserved = [",
+            &format!("transform = [{{ prefix = \"{prefix}_\" }}]\nreserved = ["),
+        )
+    };
+    let variants = [variant("Alpha", "a"), variant("Beta", "b")];
+    let proxy = Proxy::start(&variants[0]);
+    let (done, answered) = (AtomicBool::new(false), AtomicU32::new(0));
+    thread::scope(|scope| {
+        for client in 0..CLIENTS {
+            let (proxy, done, answered) = (&proxy, &done, &answered);
+            scope.spawn(move || {
+                let token = bearer(&session(&format!("user{client}")));
+                let mut connection = Connection::open(proxy.address);
+                while !done.load(Ordering::Acquire) {
+                    let request =
+                        format!("GET /x{client} HTTP/1.1\r\nHost: localhost\r\n{token}\r\n");
+                    let response = connection.request(request);
+                    assert_eq!(response.status, 200);
+                    let id = |name| response.header(name).map(str::to_owned);
+                    assert_one_variant([id("x-alpha-id"), id("x-beta-id")], client);
+                    answered.fetch_add(1, Ordering::AcqRel);
+                }
+            });
+        }
+        let (mut good, mut bad) = (1, 0);
+        for round in 0..RELOADS {
+            let before = answered.load(Ordering::Acquire);
+            match round % 3 {
+                2 => {
+                    proxy.write("proxy.toml", "nonsense =");
+                    bad += 1;
+                }
+                _ => {
+                    proxy.write("proxy.toml", &variants[(round % 2) as usize]);
+                    good += 1;
+                }
+            }
+            proxy.signal("HUP");
+            proxy.wait_for_metric(GENERATION, good);
+            proxy.wait_for_metric(REFUSED, bad);
+            // Every configuration is worked with.
+            while answered.load(Ordering::Acquire) < before + REQUESTS_PER_RELOAD {
+                thread::yield_now();
+            }
+        }
+        done.store(true, Ordering::Release);
+    });
+    let seen = app.seen();
+    assert!(seen.len() >= (RELOADS * REQUESTS_PER_RELOAD) as usize);
+    let mut alphas = 0;
+    for request in &seen {
+        let client = request.target[2..].parse().unwrap();
+        let ids = ["X-Alpha-ID", "X-Beta-ID"].map(|name| request.header(name).map(str::to_owned));
+        let sigs = ["X-Alpha-Sig", "X-Beta-Sig"].map(|name| request.header(name).is_some());
+        assert_eq!(sigs, [ids[0].is_some(), ids[1].is_some()], "{request:?}");
+        alphas += usize::from(ids[0].is_some());
+        assert_one_variant(ids, client);
+    }
+    assert!(alphas > 0 && alphas < seen.len());
+    let count = |outcome: &str| {
+        let series = format!("outcome=\"{outcome}\",route=\"/{{*rest}}\",site=\"default\"");
+        proxy.metric(&format!("requests_total{{{series}}}"))
+    };
+    assert_eq!(count("forwarded"), seen.len() as u64);
+}
+
+fn assert_one_variant(ids: [Option<String>; 2], client: u32) {
+    let alpha = [Some(format!("a_user{client}")), None];
+    let beta = [None, Some(format!("b_user{client}"))];
+    assert!(ids == alpha || ids == beta, "{ids:?}");
+}
+
+#[test]
+fn h4_a_header_that_is_ours_only_since_a_reload_is_stripped_since_then() {
+    let app = App::start();
+    let text = |more: &str| {
+        by_signal(
+            &app,
+            &format!(
+                "{}{more}",
+                route(
+                    "/{*rest}",
+                    "optional",
+                    "inject = { request_headers = true }"
+                )
+            ),
+        )
+    };
+    let proxy = Proxy::start(&text(""));
+    let sent = |line: &str| -> Recorded {
+        assert_eq!(get(proxy.address, "/x", line).status, 200);
+        app.next()
+    };
+    assert_eq!(sent("X-Mine: 7\r\n").header("X-Mine"), Some("7"));
+    assert_no_identity(&sent("X-Chat-UserID: 7\r\n"));
+    proxy.write(
+        "proxy.toml",
+        &text("[inject]\nuser_id_header = \"X-Mine\"\n"),
+    );
+    proxy.signal("HUP");
+    proxy.wait_for_metric(GENERATION, 2);
+    assert_eq!(
+        sent("X-Mine: 7\r\nX_Mine: 8\r\n").values("x-mine"),
+        Vec::<&str>::new()
+    );
+    let token = bearer(&session("42"));
+    assert_eq!(sent(&token).header("X-Mine"), Some("42"));
+    proxy.write("proxy.toml", &text(""));
+    proxy.signal("HUP");
+    proxy.wait_for_metric(GENERATION, 3);
+    assert_identity(&sent(&token), "42");
+}
+
+fn bearer(token: &str) -> String {
+    format!("Authorization: Bearer {token}\r\n")
+}
+
+fn is_signed_with(key: &str, user_sig: &str) -> bool {
+    use usersig_proxy::time::UnixTime;
+    use usersig_proxy::usersig::{SecretKey, decode::Decoded};
+    let key = SecretKey::parse(key).unwrap();
+    let decoded = Decoded::parse(user_sig).unwrap();
+    decoded.verify(&key, UnixTime::from_secs(now())).is_ok()
+}
+
+fn ok(stream: &mut std::net::TcpStream) -> bool {
+    use std::io::Write;
+    stream
+        .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+        .is_ok()
+}
+
+const CLIENTS: u32 = 4;
+const RELOADS: u32 = 36;
+const REQUESTS_PER_RELOAD: u32 = 200;

@@ -1,0 +1,239 @@
+//! Several sites in one process: the host selects one, and nothing of one serves another.
+
+use std::net::SocketAddr;
+
+use serde_json::json;
+
+use crate::edge::assert_identity;
+use crate::support::proxy::{CHAT_KEY, SDK_APP_ID};
+use crate::support::tokens::{SECRET, now, session, sign, sign_with};
+use crate::support::{App, Proxy, Response, send};
+
+/// The main file of a process with several sites.
+pub(crate) const MAIN: &str = r#"
+sites = "sites.d/*.toml"
+[listen]
+http = ["@PROXY@"]
+[ops]
+listen = "@OPS@"
+[log]
+level = "trace"
+"#;
+
+/// A site with these hosts and this SDKAppID in front of `app`; its keys are `sites.d/NAME.chat` and `NAME.session`.
+pub(crate) fn site(name: &str, hosts: &str, app_id: u32, app: SocketAddr, more: &str) -> String {
+    format!(
+        r#"
+hosts = [{hosts}]
+[[upstream]]
+name = "app"
+servers = ["http://{app}"]
+[chat]
+sdk_app_id = {app_id}
+secret_key = {{ file = "{name}.chat" }}
+admin = "{name}-admin"
+[session]
+from = [{{ header = "Authorization", scheme = "Bearer" }}]
+[[session.issuer]]
+name = "app"
+algorithms = ["HS256"]
+keys = {{ secret = {{ file = "{name}.session" }} }}
+[identity]
+reserved = ["{name}-admin"]
+[usersig_endpoint]
+[routes]
+default_access = "deny"
+[[route]]
+match = {{ path = "/api/{{*rest}}" }}
+access = "session"
+inject = {{ request_headers = true }}
+{more}
+"#
+    )
+}
+
+/// Two sites, `a.example` and `b.example`, with an app each.
+struct World {
+    apps: [App; 2],
+    proxy: Proxy,
+}
+
+impl World {
+    fn start(secrets: [&str; 2]) -> Self {
+        let apps = [App::start(), App::start()];
+        let public = |name: &str| {
+            format!(
+                "[[route]]\nmatch = {{ path = \"/only-{name}\" }}\naccess = \"public\"\n\
+                 [cors]\norigins = [\"https://{name}.example\"]\n"
+            )
+        };
+        let a = site(
+            "a",
+            "\"a.example\", \"www.a.example\"",
+            SDK_APP_ID,
+            apps[0].address,
+            &public("a"),
+        );
+        let b = site(
+            "b",
+            "\"b.example\"",
+            SDK_APP_ID + 1,
+            apps[1].address,
+            &public("b"),
+        );
+        let proxy = Proxy::start_with_files(
+            MAIN,
+            &[
+                ("sites.d/a.toml", &a),
+                ("sites.d/a.chat", CHAT_KEY),
+                ("sites.d/a.session", secrets[0]),
+                ("sites.d/b.toml", &b),
+                ("sites.d/b.chat", OTHER_KEY),
+                ("sites.d/b.session", secrets[1]),
+            ],
+        );
+        Self { apps, proxy }
+    }
+
+    fn ask(&self, host: &str, path: &str, token: &str) -> Response {
+        ask(&self.proxy, host, path, token)
+    }
+}
+
+/// A GET for a path of a host, with this session token unless it is empty.
+pub(crate) fn ask(proxy: &Proxy, host: &str, path: &str, token: &str) -> Response {
+    let token = match token {
+        "" => String::new(),
+        token => format!("Authorization: Bearer {token}\r\n"),
+    };
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{token}\r\n");
+    send(proxy.address, request)
+}
+
+fn outcome(response: &Response) -> (u16, String) {
+    (response.status, response.code())
+}
+
+#[test]
+fn the_host_selects_the_site_in_every_spelling() {
+    let world = World::start([SECRET, OTHER_SECRET]);
+    for host in ["a.example", "A.Example.", "a.example:80", "www.a.example"] {
+        assert_eq!(world.ask(host, "/only-a", "").status, 200, "{host}");
+        let refused = outcome(&world.ask(host, "/only-b", ""));
+        assert_eq!(refused, (404, "route_not_found".to_owned()), "{host}");
+    }
+    assert_eq!(world.ask("b.example", "/only-b", "").status, 200);
+    assert_eq!(world.ask("b.example", "/only-a", "").status, 404);
+    let targets = |app: &App| -> Vec<String> {
+        app.seen()
+            .into_iter()
+            .map(|request| request.target)
+            .collect()
+    };
+    assert_eq!(targets(&world.apps[0]), ["/only-a"; 4]);
+    assert_eq!(targets(&world.apps[1]), ["/only-b"]);
+    let line = world
+        .proxy
+        .log_line(|line| line["path"] == "/only-b" && line["status"] == 200);
+    assert_eq!(
+        (&line["site"], &line["route"]),
+        (&json!("b"), &json!("/only-b"))
+    );
+    let count = |site: &str| {
+        let series = format!("outcome=\"forwarded\",route=\"/only-{site}\",site=\"{site}\"");
+        world.proxy.metric(&format!("requests_total{{{series}}}"))
+    };
+    assert_eq!((count("a"), count("b")), (4, 1));
+}
+
+#[test]
+fn a_host_of_no_site_is_refused_before_anything_is_looked_at() {
+    let world = World::start([SECRET, OTHER_SECRET]);
+    let token = session("42");
+    for host in ["c.example", "a.example.evil", "example", "127.0.0.1"] {
+        let refused = world.ask(host, "/api/x", &token);
+        let problem = PROBLEM.replace("<id>", refused.header("x-request-id").unwrap());
+        assert_eq!((refused.status, refused.text()), (421, problem), "{host}");
+    }
+    let old = format!("GET /api/x HTTP/1.0\r\nAuthorization: Bearer {token}\r\n\r\n");
+    assert_eq!(
+        outcome(&send(world.proxy.address, old)),
+        (421, "unknown_host".to_owned())
+    );
+    let named = format!(
+        "GET http://a.example/api/x HTTP/1.1\r\nHost: a.example\r\nAuthorization: Bearer {token}\r\n\r\n"
+    );
+    assert_eq!(send(world.proxy.address, named).status, 200);
+    let seen = world.apps[0].seen();
+    assert_eq!(seen.len(), 1);
+    assert_identity(&seen[0], "42");
+    let series = "requests_total{outcome=\"unknown_host\",route=\"none\",site=\"none\"}";
+    assert_eq!(world.proxy.metric(series), 5);
+}
+
+#[test]
+fn c2_a_token_a_key_and_a_user_sig_of_one_site_serve_no_other() {
+    let world = World::start([SECRET, OTHER_SECRET]);
+    let claims = json!({ "sub": "42", "exp": now() + 600 });
+    let (of_a, of_b) = (sign(&claims), sign_with(OTHER_SECRET, &claims));
+    for (host, own, others, app_id) in [
+        ("a.example", &of_a, &of_b, SDK_APP_ID),
+        ("b.example", &of_b, &of_a, SDK_APP_ID + 1),
+    ] {
+        let login = world.ask(host, "/_chat/usersig", own).json();
+        assert_eq!(
+            (&login["sdkAppId"], &login["userId"]),
+            (&json!(app_id), &json!("42"))
+        );
+        let refused = outcome(&world.ask(host, "/_chat/usersig", others));
+        assert_eq!(refused, (401, "token_invalid".to_owned()), "{host}");
+    }
+    // An administrator of one app is nobody's name in the other, and the other way round.
+    let admin = |secret| sign_with(secret, &json!({ "sub": "a-admin", "exp": now() + 600 }));
+    let refused = outcome(&world.ask("a.example", "/api/x", &admin(SECRET)));
+    assert_eq!(refused, (403, "user_not_mapped".to_owned()));
+    assert_eq!(
+        world
+            .ask("b.example", "/api/x", &admin(OTHER_SECRET))
+            .status,
+        200
+    );
+}
+
+#[test]
+fn c2_sites_that_trust_the_same_secret_share_neither_user_sigs_nor_the_end_of_a_session() {
+    let world = World::start([SECRET, SECRET]);
+    let token = session("42");
+    let login = |host| world.ask(host, "/_chat/usersig", &token).json();
+    let (a, b) = (login("a.example"), login("b.example"));
+    assert_ne!(a["userSig"], b["userSig"]);
+    assert_eq!(b["sdkAppId"], SDK_APP_ID + 1);
+    assert_eq!(world.proxy.metric("usersig_cached_users"), 2);
+    let renewal = format!(
+        "POST /_chat/usersig HTTP/1.1\r\nHost: a.example\r\nContent-Length: 0\r\nAuthorization: Bearer {token}\r\n\r\n"
+    );
+    let renewed = send(world.proxy.address, renewal).json();
+    assert_ne!(renewed["userSig"], a["userSig"]);
+    assert_eq!(login("a.example")["userSig"], renewed["userSig"]);
+    assert_eq!(login("b.example"), b);
+}
+
+#[test]
+fn each_site_answers_its_own_origins() {
+    let world = World::start([SECRET, OTHER_SECRET]);
+    for (host, origin, is_allowed) in [
+        ("a.example", "https://a.example", true),
+        ("a.example", "https://b.example", false),
+        ("b.example", "https://b.example", true),
+        ("c.example", "https://a.example", false),
+    ] {
+        let request = format!("GET /nothing HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\n\r\n");
+        let response = send(world.proxy.address, request);
+        let allowed = response.header("access-control-allow-origin");
+        assert_eq!(allowed, is_allowed.then_some(origin), "{host} {origin}");
+    }
+}
+
+const PROBLEM: &str = r#"{"type":"about:blank","title":"Misdirected Request","status":421,"code":"unknown_host","detail":"This server does not answer for the host of the request.","requestId":"<id>"}"#;
+const OTHER_KEY: &str = "07e5000000000000000000000000000000000000000000000000000000000e57";
+const OTHER_SECRET: &str = "the session secret of another site, long enough for HS256";
