@@ -20,6 +20,10 @@ const COOKIES: Setup = Setup {
     name: "cookies",
     ready: "/cookie_login",
 };
+const COOKIE_LOGOUT: Setup = Setup {
+    name: "cookie-logout",
+    ready: "/access_token",
+};
 const JSON_SERVER: Setup = Setup {
     name: "json-server-auth",
     ready: "/db",
@@ -52,6 +56,97 @@ fn flask_appbuilder_gets_chat_login_and_keeps_its_own() {
         (401, json!({ "message": "Not authorized" }))
     );
     assert_eq!(names_like_ours(&world.reached_app()), Vec::<String>::new());
+}
+
+/// The app's own login answer, with the login in it and nothing else changed.
+#[test]
+fn flask_appbuilder_logs_in_to_chat_with_its_own_login_answer() {
+    let Some(world) = World::start(&FLASK, "flask_appbuilder_logs_in") else {
+        return;
+    };
+    let log_in = |address, password: &str| {
+        let ann =
+            json!({ "username": "ann", "password": password, "provider": "db", "refresh": true });
+        send(address, post(FLASK_LOGIN, "", &ann))
+    };
+    let directly = log_in(world.app.address, "pw-ann").json();
+    let members = |answer: &Value| {
+        answer
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    let answer = log_in(world.proxy.address, "pw-ann");
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    let (token, login) = (
+        token_in(&answer, "access_token"),
+        answer.json()["chat"].clone(),
+    );
+    let mut expected = members(&directly);
+    expected.push("chat".to_owned());
+    expected.sort();
+    assert_eq!(members(&answer.json()), expected);
+    world.relay.seen();
+    let sig = world.assert_logs_in(&bearer(&token), "u_2");
+    assert_eq!(
+        (&login["userId"], &login["userSig"]),
+        (&json!("u_2"), &json!(sig))
+    );
+    let refused = log_in(world.proxy.address, "wrong");
+    assert_eq!(
+        (refused.status, refused.json()),
+        (401, json!({ "message": "Not authorized" }))
+    );
+}
+
+#[test]
+fn flask_jwt_extended_sets_a_cookie_and_its_answer_brings_the_login_along() {
+    let Some(world) = World::start(&COOKIE_LOGOUT, "flask_jwt_extended_sets_a_cookie") else {
+        return;
+    };
+    let (session, sig) = cookie_session(&world);
+    assert_eq!(world.chat_login("username", &sig), 0);
+    let response = world.get("/protected", &session);
+    assert_eq!(
+        (response.status, response.json()),
+        (200, json!({ "foo": "bar" }))
+    );
+    let expected = [Some("username"), Some(sig.as_str()), Some("1400000000")];
+    assert_eq!(chat_headers(&world.reached_app()), expected);
+}
+
+/// The app takes its cookie back and knows of no other end of a session: the proxy ends what the app only forgets.
+#[test]
+fn flask_jwt_extended_logs_out_and_chat_drops_the_login() {
+    let Some(world) = World::start(&COOKIE_LOGOUT, "flask_jwt_extended_logs_out") else {
+        return;
+    };
+    let (session, sig) = cookie_session(&world);
+    let response = world.get("/delete_tokens", &session);
+    assert_eq!(
+        (response.status, response.json()),
+        (200, json!({ "logout": true }))
+    );
+    world.reached_app();
+    for page in ["/protected", "/delete_tokens", "/_chat/usersig"] {
+        world.assert_refused(page, &request(page, &session), 401, "token_invalid");
+    }
+    let directly = get(world.app.address, "/protected", &session);
+    assert_eq!(
+        directly.status, 200,
+        "the app alone goes on believing the token"
+    );
+
+    world
+        .proxy
+        .wait_for_metric("kicks_total{result=\"landed\"}", 1);
+    assert_eq!(world.chat_login("username", &sig), 70052);
+    let (session, new_sig) = cookie_session(&world);
+    assert_eq!(world.chat_login("username", &new_sig), 0);
+    assert_eq!(world.chat_login("username", &sig), 70052);
+    assert_eq!(world.get("/protected", &session).status, 200);
 }
 
 #[test]
@@ -254,6 +349,9 @@ fn json_server_auth_gets_chat_login() {
     world.relay.seen();
     let session = bearer(&token);
     let sig = world.assert_logs_in(&session, "1");
+    let user = &response.json()["user"];
+    assert_eq!(user["email"], "ann@example.com");
+    assert_eq!(user["chat"]["userSig"], sig.as_str());
 
     let response = world.get("/notes", &session);
     assert_eq!((response.status, response.json()), (200, json!([])));
@@ -380,6 +478,32 @@ fn cookie_login(world: &World) -> (String, String) {
     let token = cookie("access_token_cookie");
     tokens::note(&token);
     (token, cookie("csrf_access_token"))
+}
+
+/// A session of the app that keeps its token in cookies only: the header line for it, and the UserSig that came along.
+fn cookie_session(world: &World) -> (String, String) {
+    let response = world.get("/access_token", "");
+    world.reached_app();
+    let set: Vec<_> = response
+        .headers
+        .iter()
+        .filter(|(name, _)| name == "set-cookie")
+        .filter_map(|(_, value)| value.split(';').next())
+        .collect();
+    let token = set
+        .iter()
+        .find_map(|cookie| cookie.strip_prefix("access_token_cookie="));
+    tokens::note(token.unwrap());
+    let answer = response.json();
+    assert_eq!(answer["login"], true);
+    assert_eq!(answer["chat"]["userId"], "username");
+    let sig = answer["chat"]["userSig"].as_str().unwrap().to_owned();
+    assert!(
+        set.contains(&format!("chat_usersig={sig}").as_str()),
+        "{set:?}"
+    );
+    assert_eq!(response.header("x-chat-usersig"), Some(sig.as_str()));
+    (format!("Cookie: {}\r\n", set.join("; ")), sig)
 }
 
 fn token_in(response: &Response, member: &str) -> String {

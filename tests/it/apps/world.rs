@@ -45,10 +45,12 @@ impl World {
         let config = config(setup.name, &installed, relay.address);
         let secret = app_secret(setup.name, &installed);
         let env = [("CHAT_SECRET_KEY", CHAT_KEY), ("SESSION_SECRET", &secret)];
+        let sandbox = Sandbox::start(&config, &env);
+        let config = config.replace("@CHAT@", &sandbox.address.to_string());
         Some(Self {
             name: setup.name,
             proxy: Proxy::start_with_env(&config, &env),
-            sandbox: Sandbox::start(&config, &env),
+            sandbox,
             app,
             relay,
             installed,
@@ -94,6 +96,11 @@ impl World {
             "{case}"
         );
         assert!(self.relay.seen().is_empty(), "{case} reached the app");
+    }
+
+    /// Chat's `ErrorCode` for a login of this user.
+    pub(super) fn chat_login(&self, user: &str, sig: &str) -> u64 {
+        self.sandbox.login(user, sig)
     }
 
     /// The login of this session from the endpoint: one that Chat and the foreign verifiers take, for this user only.
@@ -260,7 +267,8 @@ impl Sandbox {
         let file = folder.path().join("sandbox.toml");
         let config = config
             .replace("@PROXY@", "127.0.0.1:1")
-            .replace("@OPS@", "127.0.0.1:2");
+            .replace("@OPS@", "127.0.0.1:2")
+            .replace("@CHAT@", "127.0.0.1:3");
         fs::write(&file, config).unwrap();
         for _ in 0..5 {
             let address = free_address();
