@@ -261,7 +261,7 @@ fn reloads_under_load_fail_no_request_and_each_is_judged_by_one_configuration() 
     let proxy = Proxy::start(&variants[0]);
     let (done, answered) = (AtomicBool::new(false), AtomicU32::new(0));
     thread::scope(|scope| {
-        for client in 0..CLIENTS {
+        let clients = (0..CLIENTS).map(|client| {
             let (proxy, done, answered) = (&proxy, &done, &answered);
             scope.spawn(move || {
                 let token = bearer(&session(&format!("user{client}")));
@@ -275,8 +275,10 @@ fn reloads_under_load_fail_no_request_and_each_is_judged_by_one_configuration() 
                     assert_one_variant([id("x-alpha-id"), id("x-beta-id")], client);
                     answered.fetch_add(1, Ordering::AcqRel);
                 }
-            });
-        }
+            })
+        });
+        let clients: Vec<_> = clients.collect();
+        let _done = Done(&done);
         let (mut good, mut bad) = (1, 0);
         for round in 0..RELOADS {
             let before = answered.load(Ordering::Acquire);
@@ -295,10 +297,13 @@ fn reloads_under_load_fail_no_request_and_each_is_judged_by_one_configuration() 
             proxy.wait_for_metric(REFUSED, bad);
             // Every configuration is worked with.
             while answered.load(Ordering::Acquire) < before + REQUESTS_PER_RELOAD {
+                assert!(
+                    !clients.iter().any(|client| client.is_finished()),
+                    "a client failed"
+                );
                 thread::yield_now();
             }
         }
-        done.store(true, Ordering::Release);
     });
     let seen = app.seen();
     assert!(seen.len() >= (RELOADS * REQUESTS_PER_RELOAD) as usize);
@@ -317,6 +322,15 @@ fn reloads_under_load_fail_no_request_and_each_is_judged_by_one_configuration() 
         proxy.metric(&format!("requests_total{{{series}}}"))
     };
     assert_eq!(count("forwarded"), seen.len() as u64);
+}
+
+/// Lets the clients end, also when the test fails in between.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 fn assert_one_variant(ids: [Option<String>; 2], client: u32) {
