@@ -95,7 +95,9 @@ pub struct Runtime {
     pub downstream_read_timeout: Duration,
     /// Whether the configuration is read again when its files change, beside SIGHUP.
     pub reload_on_change: bool,
-    /// After a stop signal: how long running requests may still start to finish.
+    /// After a stop signal: how long requests are still taken while `/readyz` fails.
+    pub drain_delay: Duration,
+    /// After that: how long running requests may still start to finish.
     pub grace_period: Duration,
     /// After the grace period: how long until what still runs is cut.
     pub shutdown_timeout: Duration,

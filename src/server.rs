@@ -6,6 +6,7 @@ mod app;
 mod keys;
 mod ops;
 mod reload;
+mod shutdown;
 mod sites;
 mod store;
 
@@ -14,14 +15,14 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use pingora::apps::HttpServerOptions;
 use pingora::proxy::http_proxy_service_with_name;
-use pingora::server::Server;
 use pingora::server::configuration::ServerConf;
+use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
 use tokio::net::TcpSocket;
 
@@ -36,6 +37,7 @@ use crate::time::UnixTime;
 use ops::{Ops, Readiness};
 pub use reload::ConfigFiles;
 use reload::Reloader;
+use shutdown::Shutdown;
 use sites::Workshop;
 use store::{Store, Tending};
 
@@ -68,6 +70,8 @@ pub enum StartError {
 pub struct Runner {
     server: Server,
     threads: usize,
+    drain_delay: Duration,
+    readiness: Readiness,
 }
 
 impl Runner {
@@ -87,7 +91,12 @@ impl Runner {
         };
         let mut server = Server::new_with_opt_and_conf(None, conf);
         server.bootstrap();
-        Self { server, threads }
+        Self {
+            server,
+            threads,
+            drain_delay: runtime.drain_delay,
+            readiness: Readiness::default(),
+        }
     }
 
     /// Adds the proxy and its ops listener. With `files`, the configuration is read again on SIGHUP, and when they change
@@ -109,7 +118,7 @@ impl Runner {
             workshop: workshop.clone(),
             metrics: metrics.clone(),
             configuration: reloader.status(),
-            readiness: Readiness::default(),
+            readiness: self.readiness.clone(),
         };
         let proxy = UserSigProxy::new(workshop.sites.clone(), metrics);
         let conf = &self.server.configuration;
@@ -142,9 +151,16 @@ impl Runner {
         self.server.add_service(service);
     }
 
-    /// Runs until SIGTERM (after the grace period) or SIGINT (at once) ends the process.
+    /// Runs until SIGTERM (after drain delay and grace period) or SIGINT (at once) ends the process.
     pub fn run(self) -> ! {
-        self.server.run_forever()
+        let shutdown = Shutdown {
+            readiness: self.readiness,
+            drain_delay: self.drain_delay,
+        };
+        self.server.run(RunArgs {
+            shutdown_signal: Box::new(shutdown),
+        });
+        std::process::exit(0)
     }
 }
 

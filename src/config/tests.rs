@@ -106,6 +106,7 @@ fn a_short_file_gets_the_documented_defaults() {
             downstream_keepalive: seconds(60),
             downstream_read_timeout: seconds(60),
             reload_on_change: true,
+            drain_delay: seconds(0),
             grace_period: seconds(10),
             shutdown_timeout: seconds(5),
         }

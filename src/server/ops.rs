@@ -20,13 +20,20 @@ use crate::metrics::Metrics;
 #[derive(Clone, Default)]
 pub(super) struct Readiness(Arc<AtomicBool>);
 
+impl Readiness {
+    /// No longer, from now on.
+    pub(super) fn end(&self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
 #[async_trait]
 impl BackgroundService for Readiness {
     async fn start(&self, mut shutdown: ShutdownWatch) {
         self.0.store(true, Ordering::Release);
         // An error means that the server is gone, which is a stop as well.
         let _ = shutdown.changed().await;
-        self.0.store(false, Ordering::Release);
+        self.end();
     }
 }
 

@@ -219,6 +219,7 @@ struct Fixed {
     listen: Vec<SocketAddr>,
     ops: SocketAddr,
     threads: Option<NonZeroUsize>,
+    drain_delay: Duration,
     grace_period: Duration,
     shutdown_timeout: Duration,
     log: Log,
@@ -234,6 +235,7 @@ impl Fixed {
             listen: config.listen.clone(),
             ops: config.ops,
             threads: runtime.threads,
+            drain_delay: runtime.drain_delay,
             grace_period: runtime.grace_period,
             shutdown_timeout: runtime.shutdown_timeout,
             log: config.log,
@@ -249,6 +251,7 @@ impl Fixed {
             ("listen", self.listen == other.listen),
             ("ops.listen", self.ops == other.ops),
             ("runtime.threads", self.threads == other.threads),
+            ("runtime.drain_delay", self.drain_delay == other.drain_delay),
             (
                 "runtime.grace_period",
                 self.grace_period == other.grace_period,

@@ -63,6 +63,7 @@ pub(super) fn runtime(root: &Table<'_>) -> Runtime {
         downstream_keepalive: time("downstream_keepalive", 60, 1),
         downstream_read_timeout: time("downstream_read_timeout", 60, 1),
         reload_on_change: table.boolean_or("reload_on_change", true),
+        drain_delay: time("drain_delay", 0, 0),
         grace_period: time("grace_period", 10, 0),
         shutdown_timeout: time("shutdown_timeout", 5, 0),
     }
@@ -128,6 +129,7 @@ const RUNTIME_KEYS: &[&str] = &[
     "downstream_keepalive",
     "downstream_read_timeout",
     "reload_on_change",
+    "drain_delay",
     "grace_period",
     "shutdown_timeout",
 ];

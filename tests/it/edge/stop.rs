@@ -49,6 +49,32 @@ impl Held {
     }
 }
 
+#[test]
+fn o5_readiness_fails_while_requests_are_still_taken() {
+    let held = Held::start();
+    let mut proxy = held.proxy("drain_delay = \"1h\"\ngrace_period = \"0s\"");
+    assert_eq!(get(proxy.ops, "/readyz", "").status, 200);
+    proxy.signal("TERM");
+    while get(proxy.ops, "/readyz", "").status != 503 {
+        std::thread::yield_now();
+    }
+    assert_eq!(get(proxy.address, "/", "").status, 200);
+    assert_eq!(get(proxy.ops, "/healthz", "").status, 200);
+    // Whoever cannot wait says so.
+    proxy.signal("INT");
+    assert_eq!(proxy.wait(), Some(0));
+}
+
+#[test]
+fn o5_after_the_drain_delay_the_process_ends_by_itself() {
+    let held = Held::start();
+    let mut proxy = held.proxy("drain_delay = \"1s\"\ngrace_period = \"0s\"");
+    let started = Instant::now();
+    proxy.signal("TERM");
+    assert_eq!(proxy.wait(), Some(0));
+    assert!(started.elapsed() >= Duration::from_secs(1));
+}
+
 /// O5: readiness fails first, new connections are refused, what runs is finished.
 #[test]
 fn o5_sigterm_lets_a_running_request_finish() {
