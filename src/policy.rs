@@ -2,8 +2,10 @@
 //!
 //! A raw path becomes a [`CanonicalPath`] or is refused; a [`RouteTable`] then names the one [`Route`] that applies.
 //! Routes match the decoded segments of the very path that is forwarded, so the app cannot be asked for something else
-//! than was judged here. Nothing here reads tokens, headers or the query. `authorize` calls it; `config` builds it.
+//! than was judged here. Nothing here reads tokens or
+//! the query. `authorize` calls it; `config` builds it. Beside that stands whom to believe about where a request came from.
 
+pub mod forwarded;
 pub mod header_name;
 mod host;
 mod methods;
@@ -11,6 +13,7 @@ mod path;
 mod pattern;
 mod route;
 mod table;
+mod trusted;
 
 pub use host::{HostError, HostName};
 pub use methods::{MethodList, Methods, MethodsError};
@@ -18,3 +21,4 @@ pub use path::{CanonicalPath, PathError, Segments, Tolerance};
 pub use pattern::{Pattern, PatternError};
 pub use route::{Access, AnswerRule, Inject, Route, SessionFromResponse};
 pub use table::{Fallback, Matched, Matching, MethodNotAllowed, RouteConflict, RouteTable};
+pub use trusted::{Peer, TrustedProxies, TrustedProxy, TrustedProxyError};
