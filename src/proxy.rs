@@ -15,6 +15,7 @@ mod access;
 mod answer;
 mod context;
 mod cors;
+mod forwarding;
 mod headers;
 mod inject;
 mod keys;
@@ -47,6 +48,7 @@ use crate::time::UnixTime;
 
 pub use context::RequestContext;
 pub use cors::AllowedOrigins;
+pub use forwarding::{ForwardingRules, peer_of};
 pub use headers::InjectedNames;
 pub use keys::KeyRefresher;
 pub use limits::Limits;
@@ -55,21 +57,28 @@ pub use site::{Bounds, Site, SiteSettings, Sites};
 pub use upstream::{Timeouts, Upstream};
 
 use context::Decision;
+use forwarding::Origin;
 use respond::REQUEST_ID;
 
 /// The reverse proxy for the sites that are current.
 pub struct UserSigProxy {
     sites: Arc<ArcSwap<Sites>>,
     metrics: Arc<Metrics>,
+    forwarding: ForwardingRules,
     no_origins: AllowedOrigins,
 }
 
 impl UserSigProxy {
-    /// A proxy that looks its sites up anew for every request.
-    pub fn new(sites: Arc<ArcSwap<Sites>>, metrics: Arc<Metrics>) -> Self {
+    /// A proxy that looks its sites up anew for every request, and believes where one came from by these rules.
+    pub fn new(
+        sites: Arc<ArcSwap<Sites>>,
+        metrics: Arc<Metrics>,
+        forwarding: ForwardingRules,
+    ) -> Self {
         Self {
             sites,
             metrics,
+            forwarding,
             no_origins: AllowedOrigins::default(),
         }
     }
@@ -192,7 +201,8 @@ impl ProxyHttp for UserSigProxy {
         ctx: &mut RequestContext,
     ) -> Result<bool> {
         ctx.start();
-        ctx.plain_loopback = request::is_plain_loopback(session);
+        ctx.origin = Origin::of(session, &self.forwarding);
+        ctx.plain_loopback = request::is_plain_loopback(session, &self.forwarding);
         let decision = self.decide(session, ctx).await;
         ctx.decision = match decision {
             Ok(permit) => {
@@ -229,7 +239,9 @@ impl ProxyHttp for UserSigProxy {
         ctx: &mut RequestContext,
     ) -> Result<()> {
         request::make_origin_form(request)?;
-        request::set_forwarding(session, request)?;
+        let host = request::host(session.req_header()).ok().flatten();
+        ctx.origin.tell(request, host)?;
+        request::complete_host(session, request)?;
         request.insert_header(REQUEST_ID, ctx.request_id.to_string())?;
         self.prepare_request(request, ctx)?;
         match ctx.injection() {

@@ -120,7 +120,11 @@ impl Runner {
             configuration: reloader.status(),
             readiness: self.readiness.clone(),
         };
-        let proxy = UserSigProxy::new(workshop.sites.clone(), metrics);
+        let proxy = UserSigProxy::new(
+            workshop.sites.clone(),
+            metrics,
+            crate::proxy::ForwardingRules::default(),
+        );
         let conf = &self.server.configuration;
         let mut service = http_proxy_service_with_name(conf, proxy, "proxy");
         if let Some(app) = service.app_logic_mut() {

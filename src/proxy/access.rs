@@ -23,7 +23,7 @@ pub(super) fn outcome(ctx: &RequestContext, failed: bool) -> Outcome {
     }
 }
 
-/// One line a request: never a query, a header or a body.
+/// One line a request: never a query, a body, or a header but the client's address that a trusted proxy names.
 pub(super) fn log(
     session: &Session,
     ctx: &RequestContext,
@@ -40,6 +40,7 @@ pub(super) fn log(
     tracing::info!(
         target: "usersig_proxy::access",
         request_id = %ctx.request_id,
+        client = ctx.origin.client().map(|address| address.to_string()),
         method = method_name(&request.method),
         path = &*printable(request.uri.path()),
         site = ctx.site_name(),

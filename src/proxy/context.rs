@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime};
 use pingora::Result;
 
 use super::answer::HeldBody;
+use super::forwarding::Origin;
 use super::internal;
 use super::site::Site;
 use crate::authorize::{Caller, Inject, Login, Permit, Refusal, Target, User};
@@ -22,6 +23,8 @@ pub struct RequestContext {
     pub(super) decision: Decision,
     /// The site that it is for, under the configuration that was current when it came.
     pub(super) site: Option<Arc<Site>>,
+    /// Where the request came from; noted before the request is stripped.
+    pub(super) origin: Origin,
     /// Whether a cookie can go without `Secure`; noted before the request is stripped.
     pub(super) plain_loopback: bool,
     pub(super) upstream: Option<Arc<str>>,
@@ -46,6 +49,7 @@ impl RequestContext {
             started: Instant::now(),
             decision: Decision::Pending,
             site: None,
+            origin: Origin::unknown(),
             plain_loopback: false,
             upstream: None,
             body_bytes: 0,

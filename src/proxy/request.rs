@@ -1,4 +1,4 @@
-//! How a request reads: its target, its host, whether it is an upgrade, and what the app is told about where it came from.
+//! How a request reads: its target, its host, whether it is an upgrade, and whether a browser on this machine sent it.
 
 use std::net::IpAddr;
 
@@ -9,6 +9,7 @@ use pingora::http::RequestHeader;
 use pingora::protocols::http::authority::raw_target_authority;
 use pingora::proxy::Session;
 
+use super::forwarding::ForwardingRules;
 use crate::policy::header_name::is_forwarding;
 use crate::policy::{HostError, PathError};
 use crate::rejection::Rejection;
@@ -54,22 +55,21 @@ pub(super) fn host(request: &RequestHeader) -> Result<Option<&str>, Rejection> {
         .map_err(|_| Rejection::HostInvalid(HostError::Character))
 }
 
-/// Tells the app who asked and for what; what the client said of it was stripped.
-pub(super) fn set_forwarding(session: &Session, request: &mut RequestHeader) -> Result<()> {
-    let client = session.client_addr().and_then(|address| address.as_inet());
-    if let Some(client) = client {
-        request.insert_header("X-Forwarded-For", client.ip().to_string())?;
-    }
+/// Gives the app the `Host` that HTTP/1.1 demands; HTTP/1.0 may leave it out, and the app is asked with HTTP/1.1.
+pub(super) fn complete_host(session: &Session, request: &mut RequestHeader) -> Result<()> {
     let asked = session.req_header();
+    if request.headers.contains_key(HOST) || asked.version >= Version::HTTP_2 {
+        return Ok(());
+    }
     let host = host(asked).ok().flatten();
-    if let Some(host) = host {
-        request.insert_header("X-Forwarded-Host", host)?;
-    }
-    // HTTP/1.0 may leave it out, and the app is asked with HTTP/1.1.
-    if !request.headers.contains_key(HOST) && asked.version < Version::HTTP_2 {
-        request.insert_header(HOST, host.unwrap_or_default())?;
-    }
-    request.insert_header("X-Forwarded-Proto", "http")
+    request.insert_header(HOST, host.unwrap_or_default())
+}
+
+/// Whether the client speaks TLS to us.
+pub(super) fn is_tls(session: &Session) -> bool {
+    session
+        .digest()
+        .is_some_and(|digest| digest.ssl_digest.is_some())
 }
 
 /// Whether this is the opening handshake of RFC 6455 section 4.1, as far as it concerns a proxy.
@@ -100,10 +100,12 @@ pub(super) fn has_body(session: &Session) -> bool {
 }
 
 /// Whether a browser on this very machine speaks plain HTTP to us, where it would drop a `Secure` cookie. Reads the
-/// request as it came, with what is stripped from it.
-pub(super) fn is_plain_loopback(session: &Session) -> bool {
+/// request as it came, with what is stripped from it. Behind a trusted proxy nobody can tell what the browser speaks.
+pub(super) fn is_plain_loopback(session: &Session, rules: &ForwardingRules) -> bool {
     let client = session.client_addr().and_then(|address| address.as_inet());
-    client.is_some_and(|client| is_local_browser(session.req_header(), client.ip()))
+    !is_tls(session)
+        && rules.trusted.is_empty()
+        && client.is_some_and(|client| is_local_browser(session.req_header(), client.ip()))
 }
 
 /// A proxy on this machine connects from a loopback address as well and may send its own upstream's name as `Host`, for
