@@ -6,6 +6,7 @@
 //! proxy: `server` joins the two.
 
 mod error;
+mod listen;
 mod load;
 mod parse;
 mod raw;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use http::HeaderName;
 
 pub use self::error::{Diagnostic, Diagnostics, LoadError};
+pub use self::listen::{Certificate, Listen, ListenAddress, ListenShape, Listener, Transport};
 pub use self::load::{load, load_watched};
 pub use self::watch::{Fingerprint, Watched};
 use crate::authorize;
@@ -37,8 +39,8 @@ use crate::usersig::{SdkAppId, SecretKey};
 pub struct Config {
     /// Whether example keys are accepted; then every listener is on loopback.
     pub demo: bool,
-    /// Where HTTP/1.1 and h2c are served; at least one address.
-    pub listen: Vec<SocketAddr>,
+    /// Where requests are taken.
+    pub listen: Listen,
     /// Where health and metrics are served.
     pub ops: SocketAddr,
     /// Threads, limits and times.

@@ -106,7 +106,7 @@ impl Runner {
         config: Config,
         files: Option<ConfigFiles>,
     ) -> Result<(), StartError> {
-        check_addresses(config.listen.iter().chain([&config.ops]))?;
+        check_addresses(config.listen.addresses().chain([&config.ops]))?;
         let metrics = Arc::new(Metrics::new()?);
         let store = open_store(config.store.as_deref())?;
         let workshop = Workshop::new(store.clone(), metrics.clone(), &config.runtime);
@@ -130,7 +130,7 @@ impl Runner {
         if let Some(app) = service.app_logic_mut() {
             app.server_options = Some(options);
         }
-        for address in &listen {
+        for address in listen.addresses() {
             service.add_tcp(&address.to_string());
         }
         service.threads = Some(self.threads);

@@ -26,9 +26,14 @@ impl Run {
         let config = config.map_err(CliError::Config)?;
         start_logging(&config);
         let mut runner = Runner::new(&config.runtime);
-        let addresses = config.listen.clone();
+        let listeners: Vec<_> = config
+            .listen
+            .listeners
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         runner.add_proxy(config, Some(ConfigFiles { path, watched }))?;
-        for address in addresses {
+        for address in listeners {
             tracing::info!(%address, "listening");
         }
         runner.run()

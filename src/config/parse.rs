@@ -5,6 +5,7 @@
 //! Every function reads all its keys before it gives up on one, and returns `None` only after it has reported why.
 //! Defaults and limits stand as constants beside what reads them.
 
+mod certificates;
 mod chat;
 mod cors;
 mod edge;
@@ -12,6 +13,7 @@ mod identity;
 mod inject;
 mod key_set;
 mod keys;
+mod listeners;
 mod routes;
 mod session;
 mod upstream;
@@ -23,7 +25,7 @@ use super::error::Place;
 use super::load::Reads;
 use super::raw::{Table, Value};
 use super::secrets::{Env, SecretFiles, Secrets};
-use super::{Chat, Config, Log, Runtime, Site};
+use super::{Chat, Config, Listen, Log, Runtime, Site};
 use crate::authorize::Settings;
 use crate::policy::HostName;
 use crate::usersig::Issuer;
@@ -48,7 +50,7 @@ pub(super) enum Listed {
 /// What the process needs, whatever its sites are.
 pub(super) struct Process {
     demo: bool,
-    listen: Vec<SocketAddr>,
+    listen: Listen,
     ops: SocketAddr,
     runtime: Runtime,
     log: Log,
@@ -85,16 +87,17 @@ impl Process {
 
 /// Reads the main file.
 pub(super) fn main_file(root: &Table<'_>, folder: &Path, env: Env<'_>, reads: &Reads) -> Found {
-    let demo = root.boolean_or("demo", false);
-    let listeners = edge::listeners(root, demo);
+    let mut context = Context {
+        demo: root.boolean_or("demo", false),
+        secret_files: root.choice_or("secret_files", SecretFiles::Warn, SECRET_FILES),
+        listeners: Vec::new(),
+    };
+    let secrets = context.secrets(folder, env, reads);
+    let listeners = listeners::all(root, &secrets);
+    context.listeners = listeners.addresses();
     let runtime = edge::runtime(root);
     let log = edge::log(root);
     let store = store(root, folder);
-    let context = Context {
-        demo,
-        secret_files: root.choice_or("secret_files", SecretFiles::Warn, SECRET_FILES),
-        listeners: listeners.http.clone(),
-    };
     let sites = match root.get("sites") {
         Some(value) => {
             refuse_site_keys(root);
@@ -105,15 +108,14 @@ pub(super) fn main_file(root: &Table<'_>, folder: &Path, env: Env<'_>, reads: &R
             }
         }
         None => {
-            let secrets = context.secrets(folder, env, reads);
             let hosts = hosts(root);
             Listed::Here(site(root, ONLY_SITE, &hosts, &context, &secrets).map(Box::new))
         }
     };
     Found {
         process: Some(Process {
-            demo,
-            listen: listeners.http,
+            demo: context.demo,
+            listen: listeners.listen,
             ops: listeners.ops,
             runtime,
             log,

@@ -71,6 +71,28 @@ impl Secrets<'_> {
         }
     }
 
+    /// The content of a private key's file. Its name may stand alone: a path cannot be taken for a key.
+    pub(super) fn read_private_key(&self, value: &Value<'_>) -> Option<Zeroizing<Vec<u8>>> {
+        let source = match value.is_text() {
+            true => {
+                let text = value.text()?;
+                if text.contains("-----BEGIN") {
+                    value.error("a secret does not stand in this file", REFERENCE);
+                    return None;
+                }
+                Source::File(self.folder.join(text))
+            }
+            false => self.source(&value.table(&["file", "env", "credential"])?)?,
+        };
+        match self.fetch(&source, value) {
+            Ok(bytes) => Some(bytes),
+            Err((problem, hint)) => {
+                value.error(problem, hint);
+                None
+            }
+        }
+    }
+
     /// The content of a file that is not secret.
     pub(super) fn read_public(&self, value: &Value<'_>) -> Option<Vec<u8>> {
         let text = value.text()?;

@@ -10,6 +10,7 @@ use crate::policy::{Access, CanonicalPath, Tolerance};
 
 mod conf_files;
 mod key_sets;
+mod listeners;
 mod secrets;
 mod sites;
 mod wrong;
@@ -81,6 +82,11 @@ impl World {
     }
 }
 
+/// Every listener as the log names it.
+fn shown(listen: &Listen) -> Vec<String> {
+    listen.listeners.iter().map(Listener::to_string).collect()
+}
+
 /// The base configuration with `from` replaced by `to`, which must occur.
 fn base_with(from: &str, to: &str) -> String {
     assert!(BASE.contains(from), "{from}");
@@ -92,7 +98,9 @@ fn a_short_file_gets_the_documented_defaults() {
     let config = World::new().good(BASE);
     assert_eq!(config.warnings, []);
     assert!(!config.demo);
-    assert_eq!(config.listen, ["127.0.0.1:8080".parse().unwrap()]);
+    assert_eq!(shown(&config.listen), ["127.0.0.1:8080"]);
+    assert_eq!(config.listen.unix_mode, 0o660);
+    assert!(config.listen.trusted_proxies.is_empty());
     assert_eq!(config.ops, "127.0.0.1:9090".parse().unwrap());
     let seconds = Duration::from_secs;
     assert_eq!(
@@ -150,7 +158,7 @@ fn a_full_file_sets_everything() {
     let world = World::new();
     let config = world.good(FULL);
     assert_eq!(world.shown(&config.warnings), Vec::<String>::new());
-    assert_eq!(config.listen.len(), 2);
+    assert_eq!(shown(&config.listen), ["0.0.0.0:8080", "[::1]:8081"]);
     assert_eq!(config.runtime.threads.map(NonZeroUsize::get), Some(4));
     assert_eq!(config.runtime.max_body, 2 << 20);
     assert_eq!(config.runtime.grace_period, Duration::ZERO);

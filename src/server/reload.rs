@@ -20,7 +20,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::StartError;
 use super::sites::{Background, Draft, Workshop};
-use crate::config::{Config, Fingerprint, LoadError, Log, Watched, load_watched};
+use crate::config::{Config, Fingerprint, ListenShape, LoadError, Log, Watched, load_watched};
 use crate::metrics::Metrics;
 use crate::time::UnixTime;
 
@@ -216,7 +216,7 @@ async fn hangup(hangups: &mut Option<Signal>) {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Fixed {
     demo: bool,
-    listen: Vec<SocketAddr>,
+    listen: ListenShape,
     ops: SocketAddr,
     threads: Option<NonZeroUsize>,
     drain_delay: Duration,
@@ -232,7 +232,7 @@ impl Fixed {
         let runtime = &config.runtime;
         Self {
             demo: config.demo,
-            listen: config.listen.clone(),
+            listen: config.listen.shape(),
             ops: config.ops,
             threads: runtime.threads,
             drain_delay: runtime.drain_delay,

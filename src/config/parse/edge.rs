@@ -1,47 +1,10 @@
-//! What the process itself needs: listeners, threads, limits, times, log.
+//! What the process itself needs: threads, limits, times, log.
 
-use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use crate::config::error::Place;
-use crate::config::raw::{Table, Value};
+use crate::config::raw::Table;
 use crate::config::{Log, LogFormat, LogLevel, Runtime};
-
-/// Addresses that do not clash.
-pub(super) struct Listeners {
-    pub(super) http: Vec<SocketAddr>,
-    pub(super) ops: SocketAddr,
-}
-
-pub(super) fn listeners(root: &Table<'_>, demo: bool) -> Listeners {
-    let listen = root.section("listen", &["http"]);
-    let http = match listen.get("http") {
-        Some(value) => http_addresses(&value, demo),
-        None => vec![(DEFAULT_HTTP, listen.place_of("http"))],
-    };
-    let section = root.section("ops", &["listen"]);
-    let ops = match section.get("listen") {
-        Some(value) => address(&value, demo).map(|address| (address, value.place().clone())),
-        None => Some((DEFAULT_OPS, section.place_of("listen"))),
-    };
-    // What stands in the file is reported, not the default that it clashes with.
-    let all: Vec<_> = match section.get("listen") {
-        Some(_) => http.iter().chain(&ops).collect(),
-        None => ops.iter().chain(&http).collect(),
-    };
-    for (index, (later, place)) in all.iter().enumerate() {
-        let clash = all.iter().take(index).find(|(one, _)| clash(one, later));
-        if let Some((_, other)) = clash {
-            let problem = format!("is taken by {} already", other.key);
-            root.report()
-                .error(place, problem, "give each its own port");
-        }
-    }
-    let ops = ops.map_or(DEFAULT_OPS, |(address, _)| address);
-    let http = http.into_iter().map(|(address, _)| address).collect();
-    Listeners { http, ops }
-}
 
 pub(super) fn runtime(root: &Table<'_>) -> Runtime {
     let table = root.section("runtime", RUNTIME_KEYS);
@@ -76,49 +39,6 @@ pub(super) fn log(root: &Table<'_>) -> Log {
         level: table.choice_or("level", LogLevel::Info, LOG_LEVELS),
     }
 }
-
-fn http_addresses(value: &Value<'_>, demo: bool) -> Vec<(SocketAddr, Place)> {
-    value
-        .some_items("name at least one address, as in [\"0.0.0.0:8080\"]")
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|item| Some((address(item, demo)?, item.place().clone())))
-        .collect()
-}
-
-fn address(value: &Value<'_>, demo: bool) -> Option<SocketAddr> {
-    let Ok(address) = value.text()?.parse::<SocketAddr>() else {
-        value.error(
-            "is not an address to listen on",
-            "an IP address and a port, as in \"127.0.0.1:8080\" or \"[::1]:8080\"",
-        );
-        return None;
-    };
-    if address.port() == 0 {
-        value.error(
-            "has no port that a client could know",
-            "a port from 1 to 65535",
-        );
-        return None;
-    }
-    if demo && !address.ip().is_loopback() {
-        value.error(
-            "is not on loopback, which demo = true asks for",
-            "127.0.0.1, or keys of your own and no demo",
-        );
-        return None;
-    }
-    Some(address)
-}
-
-fn clash(one: &SocketAddr, other: &SocketAddr) -> bool {
-    let every_address = one.ip().is_unspecified() || other.ip().is_unspecified();
-    one.port() == other.port() && (one.ip() == other.ip() || every_address)
-}
-
-const DEFAULT_HTTP: SocketAddr = SocketAddr::new(LOOPBACK, 8080);
-const DEFAULT_OPS: SocketAddr = SocketAddr::new(LOOPBACK, 9090);
-const LOOPBACK: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
 const RUNTIME_KEYS: &[&str] = &[
     "threads",

@@ -182,6 +182,11 @@ impl<'a> Value<'a> {
         Some(items.iter().enumerate().map(item).collect())
     }
 
+    /// Whether it is an array with an item in it.
+    pub(in crate::config) fn has_items(&self) -> bool {
+        matches!(self.node, DeValue::Array(items) if !items.is_empty())
+    }
+
     /// The items of an array that has at least one; `hint` says what to write.
     pub(in crate::config) fn some_items(&self, hint: &str) -> Option<Vec<Value<'a>>> {
         let items = self.items()?;

@@ -65,8 +65,8 @@ fn the_defaults_that_the_reference_shows_are_the_defaults() {
         .collect();
     let [short, long] = [text.as_str(), &written_out.join("\n")].map(|text| world.good(text));
     assert_eq!(
-        (short.demo, &short.listen, short.ops),
-        (long.demo, &long.listen, long.ops)
+        (short.demo, format!("{:?}", short.listen), short.ops),
+        (long.demo, format!("{:?}", long.listen), long.ops)
     );
     assert_eq!((&short.runtime, short.log), (&long.runtime, long.log));
     let names = |config: &Config| {
@@ -113,6 +113,10 @@ fn the_reference_names_every_key_that_exists() {
         )
     });
     let spoilt = format!("zzz = 0\n{spoilt}")
+        .replace(
+            "#https = []",
+            "https = [{ zzz = 0, certificates = [{ zzz = 0 }] }]\nhttp = [{ zzz = 0 }]",
+        )
         .replace("#identity = {}", "identity = { zzz = 0 }")
         .replace(
             "encoding = \"utf8\" }\nrequire",
