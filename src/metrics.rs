@@ -2,6 +2,7 @@
 //!
 //! Nothing here holds a user, path, token or address. The edge counts; the ops listener renders.
 
+mod certificates;
 mod config;
 mod key_sets;
 
@@ -31,6 +32,7 @@ pub struct Metrics {
     kicks: IntCounterVec,
     key_sets: KeySetMetrics,
     config: ConfigMetrics,
+    certificates: certificates::CertificateMetrics,
 }
 
 /// How a request ended, as a label.
@@ -139,6 +141,7 @@ impl Metrics {
         let metrics = Self {
             key_sets: KeySetMetrics::new(&registry)?,
             config: ConfigMetrics::new(&registry)?,
+            certificates: certificates::CertificateMetrics::new(&registry)?,
             registry,
             requests: counters(
                 "requests_total",

@@ -3,14 +3,16 @@
 //! The only module that knows both. Pingora's own configuration is rendered here in memory and never read from a file.
 
 mod app;
+mod certificates;
 mod keys;
+mod listeners;
 mod ops;
+mod proxy_protocol;
 mod reload;
 mod shutdown;
 mod sites;
 mod store;
 
-use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,20 +22,19 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::{Request, Response};
 use pingora::apps::HttpServerOptions;
-use pingora::proxy::http_proxy_service_with_name;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
-use tokio::net::TcpSocket;
 
 use crate::chat_client::ChatClientError;
 use crate::config::{Config, Runtime};
 use crate::key_source::KeySourceError;
 use crate::metrics::Metrics;
-use crate::proxy::UserSigProxy;
+use crate::proxy::{ForwardingRules, UserSigProxy};
 use crate::state::Limits as StateLimits;
 use crate::state::local::{LocalStore, Opened, StoreError};
 use crate::time::UnixTime;
+pub use certificates::{CertificateStore, Certificates};
 use ops::{Ops, Readiness};
 pub use reload::ConfigFiles;
 use reload::Reloader;
@@ -47,11 +48,14 @@ pub enum StartError {
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: {source}")]
     Bind {
-        /// The address.
-        address: SocketAddr,
+        /// The address, as the configuration names it.
+        address: String,
         /// What the system said.
         source: std::io::Error,
     },
+    /// TLS cannot be set up.
+    #[error("cannot set TLS up: {0}")]
+    Tls(Box<pingora::Error>),
     /// The store's file cannot be used.
     #[error("{0}")]
     Store(#[from] StoreError),
@@ -106,8 +110,10 @@ impl Runner {
         config: Config,
         files: Option<ConfigFiles>,
     ) -> Result<(), StartError> {
-        check_addresses(config.listen.addresses().chain([&config.ops]))?;
+        listeners::check(&config.listen)?;
+        check_addresses([&config.ops])?;
         let metrics = Arc::new(Metrics::new()?);
+        let certificates = CertificateStore::new(&config.listen, metrics.clone());
         let store = open_store(config.store.as_deref())?;
         let workshop = Workshop::new(store.clone(), metrics.clone(), &config.runtime);
         let workshop = Arc::new(workshop);
@@ -123,16 +129,13 @@ impl Runner {
         let proxy = UserSigProxy::new(
             workshop.sites.clone(),
             metrics,
-            crate::proxy::ForwardingRules::default(),
+            ForwardingRules {
+                trusted: listen.trusted_proxies.clone(),
+                family: listen.trusted_headers,
+            },
         );
         let conf = &self.server.configuration;
-        let mut service = http_proxy_service_with_name(conf, proxy, "proxy");
-        if let Some(app) = service.app_logic_mut() {
-            app.server_options = Some(options);
-        }
-        for address in listen.addresses() {
-            service.add_tcp(&address.to_string());
-        }
+        let mut service = listeners::service(conf, proxy, options, &listen, &certificates)?;
         service.threads = Some(self.threads);
         self.server.add_service(service);
         self.server
@@ -173,22 +176,12 @@ pub fn check_addresses<'a>(
     addresses: impl IntoIterator<Item = &'a SocketAddr>,
 ) -> Result<(), StartError> {
     for address in addresses {
-        try_bind(*address).map_err(|source| StartError::Bind {
-            address: *address,
+        listeners::try_bind(*address).map_err(|source| StartError::Bind {
+            address: address.to_string(),
             source,
         })?;
     }
     Ok(())
-}
-
-/// Binds without listening: nobody's connection is taken and dropped.
-fn try_bind(address: SocketAddr) -> io::Result<()> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
-    };
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)
 }
 
 fn open_store(path: Option<&Path>) -> Result<Store, StartError> {
