@@ -18,7 +18,7 @@ mod spoofing;
 mod stop;
 mod streaming;
 mod upstream;
-mod websocket;
+pub(crate) mod websocket;
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -45,7 +45,7 @@ fn typical(app: &App, more: &str) -> Proxy {
     Proxy::in_front_of(app, &typical_routes(more))
 }
 
-fn typical_routes(more: &str) -> String {
+pub(crate) fn typical_routes(more: &str) -> String {
     let session =
         |path: &str, places: &[&str]| route(&format!("path = \"{path}\""), "session", places);
     [
@@ -112,7 +112,7 @@ pub(crate) fn assert_no_identity(request: &Recorded) {
 }
 
 /// A GET with these header lines, each ended by CRLF.
-fn get_bytes(path: &str, header_lines: &str) -> String {
+pub(crate) fn get_bytes(path: &str, header_lines: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{header_lines}\r\n")
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod foreign;
 pub(crate) mod keys;
 pub(crate) mod program;
 pub(crate) mod proxy;
+pub(crate) mod tls;
 pub(crate) mod tokens;
 
 pub(crate) use app::{App, Recorded};

@@ -5,6 +5,8 @@ use std::future::Future;
 use bytes::Bytes;
 use h2::client::SendRequest;
 use http::Request;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 
 use super::{assert_identity, assert_no_identity};
 use crate::support::tokens::session;
@@ -227,10 +229,24 @@ pub(crate) fn talk<F: Future<Output = ()>>(
     proxy: &Proxy,
     conversation: impl FnOnce(SendRequest<Bytes>) -> F,
 ) {
+    let address = proxy.address;
+    talk_over(
+        async move { TcpStream::connect(address).await.unwrap() },
+        conversation,
+    );
+}
+
+/// The same on the connection that `connect` makes.
+pub(crate) fn talk_over<S, F: Future<Output = ()>>(
+    connect: impl Future<Output = S>,
+    conversation: impl FnOnce(SendRequest<Bytes>) -> F,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().build().unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, async {
-        let stream = tokio::net::TcpStream::connect(proxy.address).await.unwrap();
+        let stream = connect.await;
         let (client, connection) = h2::client::handshake(stream).await.unwrap();
         tokio::task::spawn_local(connection);
         conversation(client).await;

@@ -169,6 +169,7 @@ fn a_request_is_one_line_with_exactly_its_fields() {
     get(proxy.address, "/session/x?secret=query", "");
     get(proxy.address, "/public/../?secret=query", "");
     let common = [
+        "client",
         "duration_ms",
         "level",
         "message",
@@ -225,6 +226,7 @@ fn a_request_is_one_line_with_exactly_its_fields() {
             assert_eq!(line[field].to_string(), value, "{path} {field}");
         }
         assert!(line["duration_ms"].as_f64().unwrap() < 60_000.0);
+        assert_eq!(line["client"], "127.0.0.1");
     }
     for (method, logged) in [
         ("PROPFIND", "PROPFIND"),

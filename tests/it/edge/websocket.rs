@@ -234,7 +234,7 @@ fn a_websocket_route_can_be_public_for_upgrades_of_one_host() {
 }
 
 /// An app that switches and then sends back what it gets.
-fn echo() -> App {
+pub(crate) fn echo() -> App {
     App::with(|request, stream| {
         if request.header("upgrade") != Some("websocket") {
             return super::ok(stream);
@@ -254,7 +254,7 @@ fn switch(stream: &mut TcpStream) {
     );
 }
 
-fn upgrade(target: &str, lines: &str) -> String {
+pub(crate) fn upgrade(target: &str, lines: &str) -> String {
     super::get_bytes(
         target,
         &format!(
@@ -289,4 +289,4 @@ fn until(
     panic!("no tunnel in {ATTEMPTS} attempts");
 }
 
-const ATTEMPTS: u32 = 100;
+pub(crate) const ATTEMPTS: u32 = 100;

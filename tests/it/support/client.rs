@@ -1,7 +1,9 @@
 //! A client that sends exactly the bytes it is given and reads answers with a parser of its own (`httparse`).
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 /// An HTTP/1 answer.
@@ -37,9 +39,14 @@ impl Response {
     }
 }
 
+/// What bytes go both ways through.
+trait ReadWrite: Read + Write {}
+
+impl<T: Read + Write> ReadWrite for T {}
+
 /// One connection, on which several requests may follow each other.
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn ReadWrite>,
     /// Bytes that were read beyond the last answer.
     buffer: Vec<u8>,
 }
@@ -50,8 +57,20 @@ impl Connection {
         // Not a limit on speed: it turns a hang into a failure.
         stream.set_read_timeout(Some(HANG)).unwrap();
         stream.set_nodelay(true).unwrap();
+        Self::over(stream)
+    }
+
+    /// The same through a Unix socket.
+    pub(crate) fn open_unix(path: &Path) -> Self {
+        let stream = UnixStream::connect(path).unwrap();
+        stream.set_read_timeout(Some(HANG)).unwrap();
+        Self::over(stream)
+    }
+
+    /// On a stream that stands.
+    pub(crate) fn over(stream: impl Read + Write + 'static) -> Self {
         Self {
-            stream,
+            stream: Box::new(stream),
             buffer: Vec::new(),
         }
     }
@@ -59,6 +78,7 @@ impl Connection {
     /// Writes bytes; a peer that has closed already is no error, because its answer may still be read.
     pub(crate) fn write(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.stream.write_all(bytes.as_ref());
+        let _ = self.stream.flush();
     }
 
     /// Sends a request and reads its answer.
@@ -147,7 +167,7 @@ impl Connection {
                 self.buffer.extend_from_slice(&bytes[..read]);
                 read
             }
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => 0,
+            Err(error) if CLOSED.contains(&error.kind()) => 0,
             Err(error) => panic!("the peer neither answers nor closes: {error}"),
         }
     }
@@ -185,4 +205,10 @@ fn parse_head(bytes: &[u8]) -> Option<(Response, usize)> {
     Some((response, length))
 }
 
-const HANG: Duration = Duration::from_secs(60);
+/// Also how TLS ends where the peer does not say goodbye.
+const CLOSED: [ErrorKind; 3] = [
+    ErrorKind::ConnectionReset,
+    ErrorKind::BrokenPipe,
+    ErrorKind::UnexpectedEof,
+];
+pub(crate) const HANG: Duration = Duration::from_secs(60);
