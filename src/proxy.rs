@@ -242,6 +242,7 @@ impl ProxyHttp for UserSigProxy {
         let host = request::host(session.req_header()).ok().flatten();
         ctx.origin.tell(request, host)?;
         request::complete_host(session, request)?;
+        request::join_cookies(session, request)?;
         request.insert_header(REQUEST_ID, ctx.request_id.to_string())?;
         self.prepare_request(request, ctx)?;
         match ctx.injection() {

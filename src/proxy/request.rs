@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE, VIA};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE, VIA,
+};
 use http::{Method, Version};
 use pingora::Result;
 use pingora::http::RequestHeader;
@@ -63,6 +65,18 @@ pub(super) fn complete_host(session: &Session, request: &mut RequestHeader) -> R
     }
     let host = host(asked).ok().flatten();
     request.insert_header(HOST, host.unwrap_or_default())
+}
+
+/// Makes one field of the crumbs that HTTP/2 allows, as RFC 9113 section 8.2.3 demands of whoever passes them on. Browsers
+/// send them, and an app that speaks HTTP/1 may read the first field alone.
+pub(super) fn join_cookies(session: &Session, request: &mut RequestHeader) -> Result<()> {
+    let crumbs: Vec<_> = request.headers.get_all(COOKIE).iter().collect();
+    if crumbs.len() < 2 || session.req_header().version < Version::HTTP_2 {
+        return Ok(());
+    }
+    let crumbs: Vec<_> = crumbs.iter().map(|crumb| crumb.as_bytes()).collect();
+    let joined = crumbs.join(&b"; "[..]);
+    request.insert_header(COOKIE, joined)
 }
 
 /// Whether the client speaks TLS to us.
