@@ -34,7 +34,7 @@ use crate::proxy::{ForwardingRules, UserSigProxy};
 use crate::state::Limits as StateLimits;
 use crate::state::local::{LocalStore, Opened, StoreError};
 use crate::time::UnixTime;
-pub use certificates::{CertificateStore, Certificates};
+use certificates::CertificateStore;
 use ops::{Ops, Readiness};
 pub use reload::ConfigFiles;
 use reload::Reloader;
@@ -113,13 +113,19 @@ impl Runner {
         listeners::check(&config.listen)?;
         check_addresses([&config.ops])?;
         let metrics = Arc::new(Metrics::new()?);
-        let certificates = CertificateStore::new(&config.listen, metrics.clone());
+        let certificates = Arc::new(CertificateStore::new(&config.listen, metrics.clone()));
         let store = open_store(config.store.as_deref())?;
         let workshop = Workshop::new(store.clone(), metrics.clone(), &config.runtime);
         let workshop = Arc::new(workshop);
         let (listen, ops_address) = (config.listen.clone(), config.ops);
         let options = server_options(&config.runtime);
-        let reloader = Reloader::start(workshop.clone(), metrics.clone(), config, files)?;
+        let reloader = Reloader::start(
+            workshop.clone(),
+            certificates.clone(),
+            metrics.clone(),
+            config,
+            files,
+        )?;
         let ops = Ops {
             workshop: workshop.clone(),
             metrics: metrics.clone(),

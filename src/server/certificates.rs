@@ -13,16 +13,16 @@ use crate::metrics::Metrics;
 
 /// The certificates of one listener.
 #[derive(Debug)]
-pub struct Certificates(ArcSwap<Vec<Certificate>>);
+pub(super) struct Certificates(ArcSwap<Vec<Certificate>>);
 
 impl Certificates {
     /// These certificates; the first is the default.
-    pub fn new(certificates: Vec<Certificate>) -> Self {
+    fn new(certificates: Vec<Certificate>) -> Self {
         Self(ArcSwap::from_pointee(certificates))
     }
 
     /// Uses others from the next handshake on. Connections that stand are not touched.
-    pub fn replace(&self, certificates: Vec<Certificate>) {
+    fn replace(&self, certificates: Vec<Certificate>) {
         self.0.store(Arc::new(certificates));
     }
 }
@@ -58,14 +58,14 @@ fn choose<'c>(
 }
 
 /// The certificates of all listeners.
-pub struct CertificateStore {
+pub(super) struct CertificateStore {
     by_address: Vec<(SocketAddr, Arc<Certificates>)>,
     metrics: Arc<Metrics>,
 }
 
 impl CertificateStore {
     /// What the configuration says, with its metrics.
-    pub fn new(listen: &Listen, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(listen: &Listen, metrics: Arc<Metrics>) -> Self {
         let listed = configured(listen);
         let store = Self {
             by_address: listed
@@ -79,7 +79,7 @@ impl CertificateStore {
 
     /// Takes the certificates of a configuration that was read anew. A listener that it does not name keeps what it has:
     /// listeners themselves change with a restart only.
-    pub fn replace(&self, listen: &Listen) {
+    pub(super) fn replace(&self, listen: &Listen) {
         for (address, certificates) in configured(listen) {
             if let Some(served) = self.of(address) {
                 served.replace(certificates.to_vec());
@@ -89,7 +89,7 @@ impl CertificateStore {
     }
 
     /// The certificates of the listener at an address.
-    pub fn of(&self, address: SocketAddr) -> Option<Arc<Certificates>> {
+    pub(super) fn of(&self, address: SocketAddr) -> Option<Arc<Certificates>> {
         let mut all = self.by_address.iter();
         let found = all.find(|(listener, _)| *listener == address);
         found.map(|(_, certificates)| certificates.clone())

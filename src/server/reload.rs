@@ -2,7 +2,7 @@
 //!
 //! A reload is a transaction: everything is read, checked and built before anything is swapped. A configuration with an
 //! error changes nothing and is reported in the log, the metrics and `/readyz`. What a running process cannot change,
-//! such as its listeners, stays as it is, and that is reported too; all else takes effect.
+//! such as its listeners (not their certificates), stays as it is, and that is reported too; all else takes effect.
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -19,8 +19,11 @@ use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::StartError;
+use super::certificates::CertificateStore;
 use super::sites::{Background, Draft, Workshop};
-use crate::config::{Config, Fingerprint, ListenShape, LoadError, Log, Watched, load_watched};
+use crate::config::{
+    Config, Fingerprint, Listen, ListenShape, LoadError, Log, Watched, load_watched,
+};
 use crate::metrics::Metrics;
 use crate::time::UnixTime;
 
@@ -36,6 +39,7 @@ pub struct ConfigFiles {
 /// Keeps the configuration in force.
 pub(super) struct Reloader {
     workshop: Arc<Workshop>,
+    certificates: Arc<CertificateStore>,
     metrics: Arc<Metrics>,
     status: Arc<Mutex<Status>>,
     fixed: Fixed,
@@ -55,6 +59,14 @@ pub(super) struct Status {
     refused: Option<(SystemTime, String)>,
 }
 
+/// A configuration that can be put in force.
+struct Prepared {
+    draft: Draft,
+    fixed: Fixed,
+    /// Of which only the certificates can change.
+    listen: Listen,
+}
+
 /// Why a configuration that was read is not put in force, or was not read.
 #[derive(Debug, thiserror::Error)]
 enum ReloadError {
@@ -71,6 +83,7 @@ impl Reloader {
     /// Puts the first configuration in force. Without files there is nothing to reload from.
     pub(super) fn start(
         workshop: Arc<Workshop>,
+        certificates: Arc<CertificateStore>,
         metrics: Arc<Metrics>,
         config: Config,
         files: Option<ConfigFiles>,
@@ -80,6 +93,7 @@ impl Reloader {
         let draft = workshop.build(config.sites, &config.runtime)?;
         let reloader = Self {
             workshop,
+            certificates,
             metrics,
             status: Arc::default(),
             fixed,
@@ -95,7 +109,7 @@ impl Reloader {
     }
 
     /// Reads and builds; nothing is in force yet. The watched files are those of this attempt, whatever came of it.
-    async fn prepare(&self, path: &Path) -> (Result<(Draft, Fixed), ReloadError>, Watched) {
+    async fn prepare(&self, path: &Path) -> (Result<Prepared, ReloadError>, Watched) {
         let (path, workshop) = (path.to_owned(), Arc::clone(&self.workshop));
         let task = spawn_blocking(move || {
             let (config, watched) = load_watched(&path, &|name| std::env::var(name).ok());
@@ -114,8 +128,13 @@ impl Reloader {
     async fn reload(&self, background: Background, files: &mut ConfigFiles) -> Background {
         let (prepared, watched) = self.prepare(&files.path).await;
         match prepared {
-            Ok((draft, fixed)) => {
+            Ok(Prepared {
+                draft,
+                fixed,
+                listen,
+            }) => {
                 files.watched = watched;
+                self.certificates.replace(&listen);
                 self.put_in_force(draft, self.fixed.differences(&fixed));
                 background.end_soon();
                 self.workshop.start_background()
@@ -160,13 +179,17 @@ impl Reloader {
     }
 }
 
-fn build(workshop: &Workshop, config: Config) -> Result<(Draft, Fixed), ReloadError> {
+fn build(workshop: &Workshop, config: Config) -> Result<Prepared, ReloadError> {
     let fixed = Fixed::of(&config);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
     let draft = workshop.build(config.sites, &config.runtime)?;
-    Ok((draft, fixed))
+    Ok(Prepared {
+        draft,
+        fixed,
+        listen: config.listen,
+    })
 }
 
 #[async_trait]

@@ -1,5 +1,6 @@
 //! TLS: protocols, certificates by name, and that everything judged without it is judged with it.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use super::{FORGED, ask, behind, https, told};
 use crate::edge::http2::{exchange, talk_over, try_exchange};
 use crate::edge::websocket::{ATTEMPTS, echo, upgrade};
 use crate::edge::{assert_identity, assert_no_identity, get_bytes};
-use crate::support::tls::{certificate, client, connect, pair};
+use crate::support::tls::{KEYS, certificate, client, connect, pair};
 use crate::support::tokens::{bearer, session};
 use crate::support::{App, Connection, Proxy, get};
 
@@ -119,6 +120,58 @@ fn the_certificate_that_covers_the_name_is_served() {
         );
         assert!(metrics.contains(&line), "{metrics}");
     }
+}
+
+/// Renewed on disk, as an ACME client does it: nobody sends a signal.
+#[test]
+fn a_certificate_is_replaced_without_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str| {
+        for (from, to) in [
+            (format!("{name}.pem"), "chain.pem"),
+            (format!("{name}.private.pem"), "key.pem"),
+        ] {
+            let draft = folder.path().join("draft");
+            fs::copy(format!("{KEYS}/{from}"), &draft).unwrap();
+            fs::rename(draft, folder.path().join(to)).unwrap();
+        }
+    };
+    put("app");
+    let path = folder.path().display();
+    let app = App::start();
+    let proxy = behind(
+        &app,
+        &format!(
+            "https = [{{ address = \"@PROXY@\", certificate = \"{path}/chain.pem\", key = \"{path}/key.pem\" }}]"
+        ),
+    );
+    let served = || {
+        let stream = connect(proxy.address, "localhost", client(&[&TLS13], &[])).unwrap();
+        stream.conn.peer_certificates().unwrap()[0].clone()
+    };
+    let mut before = open(&proxy);
+    assert_eq!(served(), certificate("app"));
+    put("renewed");
+    proxy.wait_for_metric("config_generation", 2);
+    assert_eq!(served(), certificate("renewed"));
+    ask(&mut before, "");
+    assert_eq!(proxy.metric("config_restart_needed"), 0);
+
+    // A key that does not fit: everything stays as it was.
+    fs::copy(
+        format!("{KEYS}/app.private.pem"),
+        folder.path().join("key.pem"),
+    )
+    .unwrap();
+    proxy.signal("HUP");
+    proxy.text_line(|line| line.contains("listen.https[1].key: is not the key of the certificate"));
+    assert_eq!(served(), certificate("renewed"));
+    ask(&mut before, "");
+    let expiry = format!(
+        "certificate_expiry_seconds{{listener=\"{}\",name=\"app.example.com\"}}",
+        proxy.address
+    );
+    assert_eq!(proxy.metric(&expiry), 4_922_899_200);
 }
 
 #[test]
