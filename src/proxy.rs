@@ -57,7 +57,7 @@ pub use site::{Bounds, Site, SiteSettings, Sites};
 pub use upstream::{Timeouts, Upstream};
 
 use context::Decision;
-use forwarding::Origin;
+use forwarding::Provenance;
 use respond::REQUEST_ID;
 
 /// The reverse proxy for the sites that are current.
@@ -201,7 +201,7 @@ impl ProxyHttp for UserSigProxy {
         ctx: &mut RequestContext,
     ) -> Result<bool> {
         ctx.start();
-        ctx.origin = Origin::of(session, &self.forwarding);
+        ctx.provenance = Provenance::of(session, &self.forwarding);
         ctx.plain_loopback = request::is_plain_loopback(session, &self.forwarding);
         let decision = self.decide(session, ctx).await;
         ctx.decision = match decision {
@@ -240,7 +240,7 @@ impl ProxyHttp for UserSigProxy {
     ) -> Result<()> {
         request::make_origin_form(request)?;
         let host = request::host(session.req_header()).ok().flatten();
-        ctx.origin.tell(request, host)?;
+        ctx.provenance.tell(request, host)?;
         request::complete_host(session, request)?;
         request::join_cookies(session, request)?;
         request.insert_header(REQUEST_ID, ctx.request_id.to_string())?;

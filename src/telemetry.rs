@@ -50,10 +50,15 @@ impl log::Log for FrameworkLog {
         if !self.enabled(record.metadata()) {
             return;
         }
+        let text = record.args().to_string();
         match record.level() {
-            log::Level::Error => tracing::error!(target: FRAMEWORK_EVENT, "{}", record.args()),
-            log::Level::Warn => tracing::warn!(target: FRAMEWORK_EVENT, "{}", record.args()),
-            log::Level::Info => tracing::debug!(target: FRAMEWORK_EVENT, "{}", record.args()),
+            // Scanners and probes of the port, on every listener with TLS.
+            log::Level::Error if text.starts_with("Downstream handshake") => {
+                tracing::debug!(target: FRAMEWORK_EVENT, "{text}");
+            }
+            log::Level::Error => tracing::error!(target: FRAMEWORK_EVENT, "{text}"),
+            log::Level::Warn => tracing::warn!(target: FRAMEWORK_EVENT, "{text}"),
+            log::Level::Info => tracing::debug!(target: FRAMEWORK_EVENT, "{text}"),
             log::Level::Debug | log::Level::Trace => {}
         }
     }

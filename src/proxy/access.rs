@@ -40,7 +40,7 @@ pub(super) fn log(
     tracing::info!(
         target: "usersig_proxy::access",
         request_id = %ctx.request_id,
-        client = ctx.origin.client().map(|address| address.to_string()),
+        client = ctx.provenance.client().map(|address| address.to_string()),
         method = method_name(&request.method),
         path = &*printable(request.uri.path()),
         site = ctx.site_name(),

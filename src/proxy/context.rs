@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime};
 use pingora::Result;
 
 use super::answer::HeldBody;
-use super::forwarding::Origin;
+use super::forwarding::Provenance;
 use super::internal;
 use super::site::Site;
 use crate::authorize::{Caller, Inject, Login, Permit, Refusal, Target, User};
@@ -24,7 +24,7 @@ pub struct RequestContext {
     /// The site that it is for, under the configuration that was current when it came.
     pub(super) site: Option<Arc<Site>>,
     /// Where the request came from; noted before the request is stripped.
-    pub(super) origin: Origin,
+    pub(super) provenance: Provenance,
     /// Whether a cookie can go without `Secure`; noted before the request is stripped.
     pub(super) plain_loopback: bool,
     pub(super) upstream: Option<Arc<str>>,
@@ -49,7 +49,7 @@ impl RequestContext {
             started: Instant::now(),
             decision: Decision::Pending,
             site: None,
-            origin: Origin::unknown(),
+            provenance: Provenance::unknown(),
             plain_loopback: false,
             upstream: None,
             body_bytes: 0,

@@ -27,14 +27,14 @@ pub struct ForwardingRules {
 
 /// Where a request came from, as far as it is believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Origin {
+pub(super) struct Provenance {
     /// The client and the proxies that it came through, the nearest first; empty when the peer has no address.
     chain: Vec<IpAddr>,
     scheme: Scheme,
     host: Option<String>,
 }
 
-impl Origin {
+impl Provenance {
     /// Of a request that was not read yet.
     pub(super) fn unknown() -> Self {
         Self {
@@ -75,35 +75,35 @@ impl Origin {
     }
 
     fn believed(peer: Peer, scheme: Scheme, headers: &HeaderMap, rules: &ForwardingRules) -> Self {
-        let mut origin = Self {
+        let mut found = Self {
             scheme,
             ..Self::unknown()
         };
         if let Peer::Address(address) = peer {
-            origin.chain.push(address);
+            found.chain.push(address);
         }
         if !rules.trusted.contains(peer) {
-            return origin;
+            return found;
         }
         match rules.family {
             ForwardedFamily::XForwarded => {
-                origin.follow(
+                found.follow(
                     nearest_first(headers, "x-forwarded-for", forwarded::x_forwarded_for),
                     rules,
                 );
                 let scheme = forwarded::x_forwarded_proto(texts(headers, "x-forwarded-proto"));
-                origin.scheme = scheme.unwrap_or(origin.scheme);
+                found.scheme = scheme.unwrap_or(found.scheme);
                 let host = forwarded::x_forwarded_host(texts(headers, "x-forwarded-host"));
-                origin.host = host.map(str::to_owned);
+                found.host = host.map(str::to_owned);
             }
             ForwardedFamily::Forwarded => {
-                origin.follow(
+                found.follow(
                     nearest_first(headers, "forwarded", forwarded::forwarded),
                     rules,
                 );
             }
         }
-        origin
+        found
     }
 
     /// Goes from proxy to proxy until one is not trusted or says nothing of where it was asked from. What was said

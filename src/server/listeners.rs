@@ -23,7 +23,7 @@ use super::StartError;
 use super::certificates::CertificateStore;
 use super::proxy_protocol::ProxyProtocol;
 use crate::config::{Listen, ListenAddress, Listener, Transport};
-use crate::proxy::{UserSigProxy, peer_of};
+use crate::proxy::UserSigProxy;
 
 /// What handles a connection: first its PROXY header, then the proxy.
 pub(super) struct Connections<A> {
@@ -41,10 +41,8 @@ impl<A: ServerApp + Send + Sync + 'static> ServerApp for Connections<A> {
         // Over TLS it was taken before the handshake.
         let is_plain = stream.get_ssl_digest().is_none();
         if let Some(protocol) = self.proxy_protocol.as_ref().filter(|_| is_plain)
-            && let Err(refusal) = protocol.take_header(&mut *stream).await
+            && protocol.admit(&mut *stream).await.is_err()
         {
-            let peer = stream.get_socket_digest().map(|socket| peer_of(&socket));
-            tracing::warn!(?peer, "connection closed: {refusal}");
             return None;
         }
         self.app.process_new(stream, shutdown).await

@@ -64,8 +64,25 @@ impl ProxyProtocol {
         })
     }
 
-    /// Takes the header of a new connection where one is expected, and makes what it says the peer's address.
-    pub(super) async fn take_header<S>(&self, stream: &mut S) -> Result<(), Refusal>
+    /// Takes the header of a new connection where one is expected, and makes what it says the peer's address. What is
+    /// refused is logged; the caller closes.
+    pub(super) async fn admit<S>(&self, stream: &mut S) -> Result<(), Refusal>
+    where
+        S: AsyncRead + GetSocketDigest + UniqueID + Unpin + ?Sized,
+    {
+        let taken = self.take_header(stream).await;
+        if let Err(refusal) = &taken {
+            let peer = stream.get_socket_digest().map(|socket| peer_of(&socket));
+            match refusal {
+                // As balancers do to see whether there is somebody.
+                Refusal::Cut(_) => tracing::debug!(?peer, "connection closed: {refusal}"),
+                _ => tracing::warn!(?peer, "connection closed: {refusal}"),
+            }
+        }
+        taken
+    }
+
+    async fn take_header<S>(&self, stream: &mut S) -> Result<(), Refusal>
     where
         S: AsyncRead + GetSocketDigest + UniqueID + Unpin + ?Sized,
     {
@@ -105,7 +122,7 @@ impl ProxyProtocol {
 #[async_trait]
 impl PreTlsProcess for ProxyProtocol {
     async fn process(&self, stream: &mut L4Stream) -> Result<()> {
-        self.take_header(stream).await.map_err(|refusal| {
+        self.admit(stream).await.map_err(|refusal| {
             Error::because(ErrorType::ReadError, "before the TLS handshake", refusal)
         })
     }

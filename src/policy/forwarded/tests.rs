@@ -70,6 +70,8 @@ fn h9_forwarded_elements_stand_on_their_own() {
         ("for=2001:db8::1", &["-"]),
         ("for=10.0.0.1;host=a:80", &["-"]),
         ("for=", &["-"]),
+        ("for=10.0.0.1;by=\"a\"b\"", &["-"]),
+        ("for=10.0.0.1;by=\"a\\\"", &["-"]),
         ("192.0.2.1", &["-"]),
     ] {
         assert_eq!(addresses(forwarded(field)), some(expected), "{field}");

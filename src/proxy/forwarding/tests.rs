@@ -29,9 +29,9 @@ fn told(
     lines: &[(&'static str, &str)],
     rules: &ForwardingRules,
 ) -> [Option<String>; 3] {
-    let origin = Origin::believed(peer, Scheme::Http, &headers(lines), rules);
+    let found = Provenance::believed(peer, Scheme::Http, &headers(lines), rules);
     let mut request = RequestHeader::build("GET", b"/", None).unwrap();
-    origin.tell(&mut request, Some("asked.example")).unwrap();
+    found.tell(&mut request, Some("asked.example")).unwrap();
     ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"].map(|name| {
         let mut values = request.headers.get_all(name).iter();
         let first = values

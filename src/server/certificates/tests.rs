@@ -139,6 +139,7 @@ fn the_exact_name_wins_over_the_wildcard_and_the_first_is_the_default() {
     assert_eq!(name(&list, Some("app.example.com")), Some(1));
     assert_eq!(name(&list, Some("x.example.com")), Some(2));
     assert_eq!(name(&list, Some("localhost")), Some(3));
+    assert_eq!(name(&[rsa(), wildcard()], Some("x.example.com")), Some(2));
     for other in [
         None,
         Some("example.com"),

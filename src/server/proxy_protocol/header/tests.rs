@@ -210,6 +210,8 @@ fn what_is_not_exactly_a_header_is_malformed() {
         ("another command", v2(0x22, 0x11, &tcp4())),
         ("a family that does not exist", v2(0x21, 0x41, &tcp4())),
         ("a protocol that does not exist", v2(0x21, 0x13, &tcp4())),
+        ("a local family that does not exist", v2(0x20, 0x41, &[])),
+        ("a local protocol that does not exist", v2(0x20, 0x13, &[])),
         ("a datagram", v2(0x21, 0x12, &tcp4())),
         ("unspecified over TCP", v2(0x21, 0x01, &[])),
         ("IPv4 of no protocol", v2(0x21, 0x10, &tcp4())),
