@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use super::certificates;
-use crate::config::error::Place;
+use crate::config::error::{Place, Report};
 use crate::config::raw::{Table, Value};
 use crate::config::secrets::Secrets;
 use crate::config::{Listen, ListenAddress, Listener, Transport};
@@ -31,17 +31,29 @@ pub(super) fn all(root: &Table<'_>, secrets: &Secrets<'_>) -> Listeners {
     for (listener, place) in &placed {
         check_proxy_protocol(&table, listener, place, &trusted);
     }
-    let ops = ops(root, secrets.demo, &placed);
+    let ops = ops(root, secrets.demo);
+    check_clashes(root.report(), &placed, &ops);
     let listen = Listen {
         listeners: placed.into_iter().map(|(listener, _)| listener).collect(),
         unix_mode: unix_mode(&table),
         trusted_proxies: trusted.into_iter().collect(),
         trusted_headers: table.choice_or("trusted_headers", ForwardedFamily::default(), FAMILIES),
     };
-    Listeners { listen, ops }
+    Listeners {
+        listen,
+        ops: ops.address.unwrap_or(DEFAULT_OPS),
+    }
 }
 
 type Placed = (Listener, Place);
+
+/// The listener for health and metrics.
+struct Ops {
+    /// `None` after an error.
+    address: Option<SocketAddr>,
+    place: Place,
+    is_written: bool,
+}
 
 fn listeners(table: &Table<'_>, secrets: &Secrets<'_>) -> Vec<Placed> {
     let tls: Vec<_> = table
@@ -108,21 +120,31 @@ fn tls_listener(item: &Value<'_>, secrets: &Secrets<'_>) -> Option<Placed> {
     Some((listener, value?.place().clone()))
 }
 
-fn ops(root: &Table<'_>, demo: bool, listeners: &[Placed]) -> SocketAddr {
+fn ops(root: &Table<'_>, demo: bool) -> Ops {
     let section = root.section("ops", &["listen"]);
-    let written = section.get("listen");
-    let ops = match &written {
-        Some(value) => tcp_address(value, demo).map(|address| (address, value.place().clone())),
-        None => Some((DEFAULT_OPS, section.place_of("listen"))),
-    };
-    let placed =
-        |(address, place): &(SocketAddr, Place)| (ListenAddress::Tcp(*address), place.clone());
+    match section.get("listen") {
+        Some(value) => Ops {
+            address: tcp_address(&value, demo),
+            place: value.place().clone(),
+            is_written: true,
+        },
+        None => Ops {
+            address: Some(DEFAULT_OPS),
+            place: section.place_of("listen"),
+            is_written: false,
+        },
+    }
+}
+
+fn check_clashes(report: &Report<'_>, listeners: &[Placed], ops: &Ops) {
     let listed = listeners.iter();
-    let listed = listed.map(|(listener, place)| (listener.address.clone(), place.clone()));
+    let listed = listed.map(|(listener, place)| (listener.address.clone(), place));
+    let ops_at = ops.address.map(ListenAddress::Tcp);
+    let ops_at = ops_at.map(|address| (address, &ops.place)).into_iter();
     // What stands in the file is reported, not the default that it clashes with.
-    let all: Vec<_> = match written {
-        Some(_) => listed.chain(ops.as_ref().map(placed)).collect(),
-        None => ops.as_ref().map(placed).into_iter().chain(listed).collect(),
+    let all: Vec<_> = match ops.is_written {
+        true => listed.chain(ops_at).collect(),
+        false => ops_at.chain(listed).collect(),
     };
     for (index, (later, place)) in all.iter().enumerate() {
         let clash = all.iter().take(index).find(|(one, _)| clash(one, later));
@@ -132,10 +154,9 @@ fn ops(root: &Table<'_>, demo: bool, listeners: &[Placed]) -> SocketAddr {
                 ListenAddress::Tcp(_) => "give each its own port",
                 ListenAddress::Unix(_) => "give each its own file",
             };
-            root.report().error(place, problem, hint);
+            report.error(place, problem, hint);
         }
     }
-    ops.map_or(DEFAULT_OPS, |(address, _)| address)
 }
 
 fn address(value: &Value<'_>, secrets: &Secrets<'_>) -> Option<ListenAddress> {

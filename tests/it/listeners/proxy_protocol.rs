@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::sync::{Mutex, mpsc};
+use std::thread;
 
 use rustls::version::{TLS12, TLS13};
 
@@ -11,7 +13,7 @@ use crate::edge::http2::{exchange, post, talk_over};
 use crate::support::client::HANG;
 use crate::support::proxy::free_address;
 use crate::support::tls::{client, connect, handshake, pair};
-use crate::support::{App, Connection, Proxy};
+use crate::support::{App, Connection, Proxy, config};
 
 const PLAIN: &str = "http = [{ address = \"@PROXY@\", proxy_protocol = true }]";
 const TRUSTED: &str = "trusted_proxies = [\"127.0.0.1\", \"10.0.0.0/8\"]";
@@ -240,6 +242,43 @@ fn a_header_comes_before_tls() {
     let stream = start(strangers.address, V1);
     assert!(handshake(stream, "localhost", config()).is_err());
     assert!(app.seen().is_empty());
+}
+
+/// O5: the listeners that take a header close like all others, and what runs on them is finished.
+#[test]
+fn o5_sigterm_lets_a_running_request_finish_behind_a_header_and_tls() {
+    let (arrival, arrived) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let gate = Mutex::new((arrival, released));
+    let app = App::with(move |_, stream| {
+        let gate = gate.lock().unwrap();
+        gate.0.send(()).unwrap();
+        gate.1.recv().unwrap();
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate")
+            .is_ok()
+    });
+    let tls = format!(
+        "https = [{{ address = \"@PROXY@\", {}, proxy_protocol = true }}]\n{TRUSTED}",
+        pair("app")
+    );
+    let routes = "default_access = \"public\"\n[runtime]\ngrace_period = \"3s\"\nshutdown_timeout = \"1s\"\n";
+    let config = config(app.address, routes);
+    let mut proxy = Proxy::start(&config.replacen("http = [\"@PROXY@\"]", &tls, 1));
+    let stream = start(proxy.address, V1);
+    let mut running =
+        Connection::over(handshake(stream, "localhost", client(&[&TLS13], &[])).unwrap());
+    running.write(crate::edge::get_bytes("/slow", ""));
+    arrived.recv().unwrap();
+    proxy.signal("TERM");
+    while TcpStream::connect(proxy.address).is_ok() {
+        thread::yield_now();
+    }
+    release.send(()).unwrap();
+    let response = running.read_response(false).unwrap();
+    assert_eq!((response.status, response.text().as_str()), (200, "late"));
+    assert!(running.is_closed());
+    assert_eq!(proxy.wait(), Some(0));
 }
 
 #[test]

@@ -10,11 +10,17 @@ use tempfile::TempDir;
 use super::{FORGED, ask, behind, told};
 use crate::edge::{assert_identity, get_bytes};
 use crate::support::program::{finish, program};
-use crate::support::tokens::bearer;
+use crate::support::proxy::{CHAT_KEY, free_address};
+use crate::support::tokens::{SECRET, bearer};
 use crate::support::{App, Connection, Proxy, config};
 
 fn socket(proxy: &Proxy, name: &str) -> PathBuf {
     Path::new(&proxy.config_file()).with_file_name(name)
+}
+
+/// To be asked once a request was served: the file is there before it has its mode.
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
 #[test]
@@ -22,14 +28,11 @@ fn a_client_is_served_through_a_file() {
     let app = App::start();
     let proxy = behind(&app, "http = [\"@PROXY@\", \"unix:http.sock\"]");
     let path = socket(&proxy, "http.sock");
-    assert_eq!(
-        fs::metadata(&path).unwrap().permissions().mode() & 0o7777,
-        0o660
-    );
     let mut connection = Connection::open_unix(&path);
     let response = connection.request(get_bytes("/inject/request", &bearer("alice")));
     assert_eq!(response.status, 200);
     assert_identity(&app.next(), "alice");
+    assert_eq!(mode(&path), 0o660);
     let response = connection.request(get_bytes("/session/", ""));
     assert_eq!(
         (response.status, response.code().as_str()),
@@ -64,12 +67,9 @@ fn h9_the_peers_of_a_file_can_be_trusted() {
         "http = [\"@PROXY@\", \"unix:http.sock\"]\ntrusted_proxies = [\"unix\"]\nunix_mode = \"0600\"",
     );
     let path = socket(&proxy, "http.sock");
-    assert_eq!(
-        fs::metadata(&path).unwrap().permissions().mode() & 0o7777,
-        0o600
-    );
     let said = "X-Forwarded-For: 203.0.113.9, 192.0.2.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: app.example\r\n";
     ask(&mut Connection::open_unix(&path), said);
+    assert_eq!(mode(&path), 0o600);
     assert_eq!(
         told(&app.next()),
         [Some("192.0.2.1"), Some("https"), Some("app.example")]
@@ -99,9 +99,9 @@ fn a_file_that_a_dead_process_left_is_replaced_and_no_other() {
             "http = [\"@PROXY@\"]",
             &format!("http = [\"unix:{}\"]", path.display()),
         )
-        .replace("@OPS@", &crate::support::proxy::free_address().to_string());
+        .replace("@OPS@", &free_address().to_string());
     let file = Path::new(&first.config_file()).with_file_name("second.toml");
-    fs::write(&file, second).unwrap();
+    fs::write(&file, &second).unwrap();
     let run = || finish(&mut program(["run", "--config", file.to_str().unwrap()]));
     let refused = run();
     assert_eq!(refused.code, Some(1), "{refused:?}");
@@ -113,7 +113,22 @@ fn a_file_that_a_dead_process_left_is_replaced_and_no_other() {
     // The first one is still there.
     ask(&mut Connection::open_unix(&path), "");
 
+    // It is killed, which leaves the file.
     drop(first);
+    assert!(path.exists());
+    let again = behind(&app, &listen);
+    ask(&mut Connection::open_unix(&path), "");
+
+    drop(again);
     fs::remove_file(&path).unwrap();
     fs::write(&path, "precious").unwrap();
+    let file = folder.path().join("third.toml");
+    fs::write(&file, second).unwrap();
+    for (name, secret) in [("chat-key", CHAT_KEY), ("session-secret", SECRET)] {
+        fs::write(folder.path().join(name), secret).unwrap();
+    }
+    let refused = finish(&mut program(["run", "--config", file.to_str().unwrap()]));
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("it is no socket"), "{refused:?}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
 }

@@ -4,7 +4,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// An HTTP/1 answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,9 +61,17 @@ impl Connection {
         Self::over(stream)
     }
 
-    /// The same through a Unix socket.
+    /// The same through a Unix socket, as soon as somebody listens there: that of a proxy may come after its TCP
+    /// listener, which is what a start waits for.
     pub(crate) fn open_unix(path: &Path) -> Self {
-        let stream = UnixStream::connect(path).unwrap();
+        let started = Instant::now();
+        let stream = loop {
+            match UnixStream::connect(path) {
+                Ok(stream) => break stream,
+                Err(error) => assert!(started.elapsed() < HANG, "{error}"),
+            }
+            thread::yield_now();
+        };
         stream.set_read_timeout(Some(HANG)).unwrap();
         Self::over(stream)
     }
