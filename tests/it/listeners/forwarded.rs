@@ -127,3 +127,26 @@ fn h8_a_forwarded_host_chooses_no_route() {
     assert_eq!(send(proxy.address, own).status, 200);
     assert_eq!(app.seen().len(), 1);
 }
+
+/// Whom the PROXY header and the others are believed from must not come apart, so both wait for a restart.
+#[test]
+fn o2_trusted_proxies_wait_for_a_restart_and_that_is_said() {
+    let app = App::start();
+    let config = crate::support::config(app.address, &crate::edge::typical_routes(""));
+    let trusting = config.replacen("http = [\"@PROXY@\"]", TRUSTED, 1);
+    let proxy = Proxy::start(&config);
+    proxy.write("proxy.toml", &trusting);
+    proxy.signal("HUP");
+    proxy.wait_for_metric("config_restart_needed", 1);
+    let ready = get(proxy.ops, "/readyz", "").text();
+    assert!(
+        ready.contains("listen changed; it takes a restart"),
+        "{ready}"
+    );
+    let lines = "X-Forwarded-For: 192.0.2.1\r\n";
+    let found = told_for(&proxy, &app, lines);
+    assert_eq!(found, text(["127.0.0.1", "http", "localhost"]));
+    proxy.write("proxy.toml", &config);
+    proxy.signal("HUP");
+    proxy.wait_for_metric("config_restart_needed", 0);
+}
