@@ -11,9 +11,9 @@ mod load;
 mod parse;
 mod raw;
 mod secrets;
+mod upstream;
 mod watch;
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -25,6 +25,7 @@ use http::HeaderName;
 pub use self::error::{Diagnostic, Diagnostics, LoadError};
 pub use self::listen::{Certificate, Listen, ListenAddress, ListenShape, Listener, Transport};
 pub use self::load::{load, load_watched};
+pub use self::upstream::{Authority, Balance, HealthCheck, HealthRequest, ServerAddress, Upstream};
 pub use self::watch::{Fingerprint, Watched};
 use crate::authorize;
 use crate::identity::ReservedNames;
@@ -136,39 +137,6 @@ pub enum LogLevel {
     Debug,
     /// All there is.
     Trace,
-}
-
-/// An app behind the proxy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Upstream {
-    /// Its name in configuration, logs and metrics.
-    pub name: String,
-    /// Where it is.
-    pub server: ServerAddress,
-    /// How long a connection may take to be made.
-    pub connect_timeout: Duration,
-    /// How long the proxy waits for more of a response.
-    pub read_timeout: Duration,
-    /// How long the app may take no more of a request.
-    pub write_timeout: Duration,
-    /// How long an idle connection is kept.
-    pub idle_timeout: Duration,
-}
-
-/// A server that speaks HTTP without TLS.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServerAddress {
-    /// A name or address in lower case; IPv6 in brackets.
-    pub host: String,
-    /// The port.
-    pub port: u16,
-}
-
-impl fmt::Display for ServerAddress {
-    /// As in a `Host` header, and as a resolver takes it: `host:port`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.host, self.port)
-    }
 }
 
 /// The Chat application.

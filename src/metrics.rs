@@ -5,6 +5,7 @@
 mod certificates;
 mod config;
 mod key_sets;
+mod upstreams;
 
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
@@ -13,6 +14,7 @@ use prometheus::{
 
 pub use self::config::ConfigMetrics;
 pub use self::key_sets::KeySetMetrics;
+pub use self::upstreams::UpstreamMetrics;
 use crate::rejection::Rejection;
 use crate::token::TokenError;
 use crate::token::keys::Algorithm;
@@ -33,6 +35,7 @@ pub struct Metrics {
     key_sets: KeySetMetrics,
     config: ConfigMetrics,
     certificates: certificates::CertificateMetrics,
+    upstreams: UpstreamMetrics,
 }
 
 /// How a request ended, as a label.
@@ -142,6 +145,7 @@ impl Metrics {
             key_sets: KeySetMetrics::new(&registry)?,
             config: ConfigMetrics::new(&registry)?,
             certificates: certificates::CertificateMetrics::new(&registry)?,
+            upstreams: UpstreamMetrics::new(&registry)?,
             registry,
             requests: counters(
                 "requests_total",
@@ -274,6 +278,11 @@ impl Metrics {
     /// The series of published key sets.
     pub fn key_sets(&self) -> &KeySetMetrics {
         &self.key_sets
+    }
+
+    /// The series of the servers behind upstreams.
+    pub fn upstreams(&self) -> &UpstreamMetrics {
+        &self.upstreams
     }
 
     /// All series in Prometheus' text format 0.0.4.

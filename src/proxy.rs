@@ -28,6 +28,7 @@ mod respond;
 mod site;
 mod upstream;
 
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::UPGRADE;
 use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
@@ -54,7 +56,10 @@ pub use keys::KeyRefresher;
 pub use limits::Limits;
 pub use logout::{Keeper, Kicker, Logouts};
 pub use site::{Bounds, Site, SiteSettings, Sites};
-pub use upstream::{Timeouts, Upstream};
+pub use upstream::{
+    Balance, Check, CheckRequest, Location, Roots, RootsError, Thresholds, Timeouts,
+    UpstreamSettings, Upstreams,
+};
 
 use context::Decision;
 use forwarding::Provenance;
@@ -171,7 +176,7 @@ impl Site {
         self.settings.authorizer.authorize(&parts(session)?, now)
     }
 
-    fn upstream(&self, permit: Option<&Permit>) -> Result<&Upstream> {
+    fn upstream(&self, permit: Option<&Permit>) -> Result<&Arc<upstream::Upstream>> {
         let index = match permit.map(|permit| permit.target) {
             Some(Target::Upstream { upstream, .. }) => Some(upstream),
             Some(Target::UserSigEndpoint | Target::UserSigRenewal | Target::UserSigPreflight)
@@ -229,7 +234,30 @@ impl ProxyHttp for UserSigProxy {
         ctx.upstream = Some(upstream.name.clone());
         // A retry sends the body from its start.
         ctx.body_bytes = 0;
-        upstream.peer(request::is_websocket(session)).await
+        upstream.peer(&mut ctx.tries, upstream::wire(session)).await
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        reused: bool,
+        _peer: &HttpPeer,
+        _fd: RawFd,
+        _digest: Option<&Digest>,
+        ctx: &mut RequestContext,
+    ) -> Result<()> {
+        ctx.tries.note_connected(reused);
+        Ok(())
+    }
+
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        ctx: &mut RequestContext,
+        error: Box<Error>,
+    ) -> Box<Error> {
+        ctx.tries.note_failed(error)
     }
 
     async fn upstream_request_filter(
@@ -243,6 +271,7 @@ impl ProxyHttp for UserSigProxy {
         ctx.provenance.tell(request, host)?;
         request::complete_host(session, request)?;
         request::join_cookies(session, request)?;
+        upstream::name_host(request)?;
         request.insert_header(REQUEST_ID, ctx.request_id.to_string())?;
         self.prepare_request(request, ctx)?;
         match ctx.injection() {

@@ -12,6 +12,7 @@ mod reload;
 mod shutdown;
 mod sites;
 mod store;
+mod upstreams;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -30,7 +31,7 @@ use crate::chat_client::ChatClientError;
 use crate::config::{Config, Runtime};
 use crate::key_source::KeySourceError;
 use crate::metrics::Metrics;
-use crate::proxy::{ForwardingRules, UserSigProxy};
+use crate::proxy::{ForwardingRules, RootsError, UserSigProxy};
 use crate::state::Limits as StateLimits;
 use crate::state::local::{LocalStore, Opened, StoreError};
 use crate::time::UnixTime;
@@ -65,6 +66,14 @@ pub enum StartError {
     /// Chat cannot be called.
     #[error("{0}")]
     Chat(#[from] ChatClientError),
+    /// An upstream cannot be reached as it must be.
+    #[error("upstream {upstream:?}: {source}")]
+    Roots {
+        /// Its name.
+        upstream: String,
+        /// What is wrong with its ca.
+        source: RootsError,
+    },
     /// The metrics could not be set up.
     #[error("cannot create the metrics: {0}")]
     Metrics(#[from] prometheus::Error),

@@ -172,7 +172,7 @@ fn site(
     secrets: &Secrets<'_>,
 ) -> Option<Site> {
     let cors_origins = cors::origins(root);
-    let upstreams = upstream::all(root, &context.listeners);
+    let upstreams = upstream::all(root, &context.listeners, secrets);
     let chat = chat::section(root, secrets);
     let admin = chat.as_ref().map(|chat| chat.admin.as_str());
     let identity = identity::site(root, secrets, admin);

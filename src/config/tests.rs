@@ -123,10 +123,15 @@ fn a_short_file_gets_the_documented_defaults() {
         config.sites[0].upstreams,
         [Upstream {
             name: "app".to_owned(),
-            server: ServerAddress {
+            servers: vec![ServerAddress::Http(Authority {
                 host: "127.0.0.1".to_owned(),
                 port: 3000
-            },
+            })],
+            balance: Balance::RoundRobin,
+            server_name: None,
+            ca: None,
+            http2: false,
+            health: None,
             connect_timeout: seconds(5),
             read_timeout: seconds(60),
             write_timeout: seconds(60),
@@ -167,7 +172,28 @@ fn a_full_file_sets_everything() {
         config.sites[0].cors_origins,
         ["https://app.example.com", "http://localhost:5173"]
     );
-    assert_eq!(config.sites[0].upstreams[1].server.to_string(), "[::1]:80");
+    let other = &config.sites[0].upstreams[1];
+    let servers: Vec<_> = other.servers.iter().map(ToString::to_string).collect();
+    let socket = world.folder.path().join("run/app.sock");
+    assert_eq!(
+        servers,
+        [
+            "http://[::1]:80",
+            "https://10.0.0.1:443",
+            &format!("unix:{}", socket.display())
+        ]
+    );
+    assert_eq!(other.balance, Balance::LeastRequests);
+    assert_eq!(other.server_name.as_deref(), Some("app.internal"));
+    assert_eq!(other.ca.as_ref().map(Vec::len), Some(1));
+    assert!(other.http2);
+    let health = other.health.clone().unwrap();
+    assert_eq!(health.timeout, Duration::from_secs(1));
+    assert_eq!((health.unhealthy_after, health.healthy_after), (2, 1));
+    let request = health.request.unwrap();
+    assert_eq!(request.path, "/healthz?deep=1");
+    assert_eq!(request.host.as_deref(), Some("app.example:8080"));
+    assert_eq!(request.statuses, [http::StatusCode::OK]);
     assert_eq!(config.sites[0].inject.user_id_header.as_str(), "x-user");
     assert_eq!(
         config.sites[0].usersig_endpoint.as_deref(),
@@ -193,6 +219,31 @@ fn a_full_file_sets_everything() {
     assert_eq!(found.access, Access::Session);
     assert_eq!(found.route.upstream, 1);
     assert!(found.route.inject.response_cookie && !found.route.inject.request_headers);
+}
+
+#[test]
+fn several_servers_are_checked_by_connections_unless_more_is_said() {
+    let world = World::new();
+    let health = |servers: &str| {
+        let list = r#"servers = ["http://127.0.0.1:3000"]"#;
+        let config = world.good(&base_with(list, servers));
+        config.sites[0].upstreams[0].health.clone()
+    };
+    let seconds = Duration::from_secs;
+    let by_connection = HealthCheck {
+        request: None,
+        interval: seconds(5),
+        timeout: seconds(2),
+        unhealthy_after: 3,
+        healthy_after: 2,
+    };
+    assert_eq!(health(r#"servers = ["http://a"]"#), None);
+    for checked in [
+        r#"servers = ["http://a", "http://b"]"#,
+        "servers = [\"http://a\"]\nhealth = {}",
+    ] {
+        assert_eq!(health(checked), Some(by_connection.clone()), "{checked}");
+    }
 }
 
 #[test]
@@ -307,7 +358,12 @@ name = "app"
 servers = ["http://app.internal:3000"]
 [[upstream]]
 name = "other"
-servers = ["http://[::1]"]
+servers = ["http://[::1]", "https://10.0.0.1", "unix:run/app.sock"]
+balance = "least_requests"
+server_name = "App.internal"
+ca = "ca.pem"
+http2 = "auto"
+health = { path = "/healthz?deep=1", host = "app.example:8080", statuses = [200], interval = "1s", timeout = "1s", unhealthy_after = 2, healthy_after = 1 }
 connect_timeout = "1s"
 read_timeout = "1h"
 write_timeout = "10s"

@@ -6,6 +6,7 @@ use http::Method;
 use pingora::proxy::Session;
 
 use super::context::{Decision, RequestContext};
+use super::upstream::is_failure;
 use crate::authorize::Target;
 use crate::metrics::Outcome;
 
@@ -34,6 +35,7 @@ pub(super) fn log(
     let request = session.req_header();
     let status = session.response_written().map(|header| header.status);
     let reason = match &ctx.decision {
+        Decision::Rejected(refusal) if is_failure(&refusal.rejection) => ctx.tries.reason(),
         Decision::Rejected(refusal) => refusal.rejection.reason(),
         Decision::Pending | Decision::Permitted(_) => None,
     };
@@ -50,6 +52,7 @@ pub(super) fn log(
         reason,
         user_id = ctx.logged_in.as_ref().or(ctx.user()).map(|user| user.user_id.as_str().to_owned()),
         upstream = ctx.upstream.as_deref(),
+        server = ctx.tries.server(),
         duration_ms = (seconds * 1e6).round() / 1e3,
         "request"
     );

@@ -10,6 +10,7 @@ use super::answer::HeldBody;
 use super::forwarding::Provenance;
 use super::internal;
 use super::site::Site;
+use super::upstream::Tries;
 use crate::authorize::{Caller, Inject, Login, Permit, Refusal, Target, User};
 use crate::metrics::NO_SITE;
 use crate::rejection::Rejection;
@@ -28,6 +29,7 @@ pub struct RequestContext {
     /// Whether a cookie can go without `Secure`; noted before the request is stripped.
     pub(super) plain_loopback: bool,
     pub(super) upstream: Option<Arc<str>>,
+    pub(super) tries: Tries,
     pub(super) body_bytes: u64,
     pub(super) held_body: Option<HeldBody>,
     /// The user whose session the app's answer began, or whose login it carries.
@@ -52,6 +54,7 @@ impl RequestContext {
             provenance: Provenance::unknown(),
             plain_loopback: false,
             upstream: None,
+            tries: Tries::default(),
             body_bytes: 0,
             held_body: None,
             logged_in: None,

@@ -12,7 +12,7 @@ use super::headers::{InjectedNames, Stripper};
 use super::keys::KeyRefresher;
 use super::limits::Limits;
 use super::logout::Logouts;
-use super::upstream::Upstream;
+use super::upstream::Upstreams;
 use crate::authorize::Authorizer;
 use crate::policy::HostName;
 use crate::rejection::Rejection;
@@ -26,7 +26,7 @@ pub struct SiteSettings {
     /// Fetches keys that tokens ask for.
     pub keys: Arc<dyn KeyRefresher>,
     /// The app's servers, in the order that routes count them.
-    pub upstreams: Vec<Upstream>,
+    pub upstreams: Upstreams,
     /// Names of what is injected.
     pub names: InjectedNames,
     /// Origins that may read our own answers.

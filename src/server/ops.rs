@@ -69,7 +69,9 @@ impl Ops {
         let sites = self.workshop.in_force.load();
         let configuration = self.configuration.lock().report(SystemTime::now());
         let keys = sites.iter().map(|site| site.keys.report());
-        [configuration].into_iter().chain(keys).collect()
+        let upstreams = sites.iter().map(|site| site.upstreams.report());
+        let lines = [configuration].into_iter().chain(keys).chain(upstreams);
+        lines.collect()
     }
 
     fn metrics(&self) -> Response<Bytes> {

@@ -14,14 +14,14 @@ use tokio::task::JoinSet;
 use super::StartError;
 use super::keys::Keys;
 use super::store::Store;
+use super::upstreams;
 use crate::authorize::{Authorizer, ENDPOINT_ROUTE};
 use crate::chat_client::ChatClient;
 use crate::config::{self, Chat, Runtime};
 use crate::metrics::Metrics;
 use crate::policy::HostName;
 use crate::proxy::{
-    AllowedOrigins, Bounds, InjectedNames, Kicker, Limits, Logouts, SiteSettings, Sites, Timeouts,
-    Upstream,
+    AllowedOrigins, Bounds, InjectedNames, Kicker, Limits, Logouts, SiteSettings, Sites, Upstreams,
 };
 use crate::rest_api::sign::{AdminAccount, Signer};
 
@@ -48,6 +48,7 @@ pub(super) struct Running {
     pub(super) name: Arc<str>,
     pub(super) authorizer: Arc<Authorizer>,
     pub(super) keys: Keys,
+    pub(super) upstreams: Upstreams,
     logouts: Arc<Logouts>,
     /// Whether the configuration before had no such site.
     is_new: bool,
@@ -106,6 +107,8 @@ impl Workshop {
                 site.is_new = false;
             }
         }
+        before.iter().for_each(|site| site.upstreams.end());
+        running.iter().for_each(|site| site.upstreams.begin());
         self.sites.store(Arc::new(sites));
         self.in_force.store(Arc::new(running));
     }
@@ -115,6 +118,8 @@ impl Workshop {
         let mut background = JoinSet::new();
         for site in self.in_force.load().iter() {
             background.spawn(site.keys.clone().run());
+            let upstreams = site.upstreams.clone();
+            background.spawn(async move { upstreams.run(std::future::pending()).await });
             if site.is_new {
                 site.logouts.resume();
             }
@@ -139,12 +144,16 @@ impl Workshop {
             self.metrics.clone(),
         )
         .map_err(StartError::Keys)?;
+        let before = self.in_force.load();
+        let before = before.iter().find(|before| before.name == name);
+        let earlier = before.map(|before| &before.upstreams);
+        let upstreams = upstreams::build(&name, &site.upstreams, &self.metrics, earlier)?;
         let logouts = self.logouts(&site.name);
         let settings = SiteSettings {
             name: name.clone(),
             authorizer: authorizer.clone(),
             keys: Arc::new(keys.clone()),
-            upstreams: site.upstreams.iter().map(upstream).collect(),
+            upstreams: upstreams.clone(),
             names: names(site.inject),
             origins: AllowedOrigins::new(site.cors_origins),
             logouts: logouts.clone(),
@@ -153,6 +162,7 @@ impl Workshop {
             name,
             authorizer,
             keys,
+            upstreams,
             logouts,
             is_new: true,
         };
@@ -205,17 +215,6 @@ fn kicker(chat: &Chat) -> Result<Option<Arc<dyn Kicker>>, StartError> {
     };
     let signer = Signer::new(endpoint, chat.sdk_app_id, chat.secret_key.clone(), admin);
     Ok(Some(Arc::new(ChatClient::new(signer)?)))
-}
-
-fn upstream(config: &config::Upstream) -> Upstream {
-    let timeouts = Timeouts {
-        connect: config.connect_timeout,
-        read: config.read_timeout,
-        write: config.write_timeout,
-        idle: config.idle_timeout,
-    };
-    let host = config.server.host.trim_matches(['[', ']']).to_owned();
-    Upstream::new(&config.name, host, config.server.port, timeouts)
 }
 
 fn names(config: config::InjectNames) -> InjectedNames {

@@ -117,7 +117,7 @@ fn allow_private(issuer: &Table<'_>) -> bool {
 }
 
 /// The content of a PEM file that holds certificates and nothing else.
-fn certificates(value: &Value<'_>, secrets: &Secrets<'_>) -> Option<Vec<u8>> {
+pub(super) fn certificates(value: &Value<'_>, secrets: &Secrets<'_>) -> Option<Vec<u8>> {
     let content = secrets.read_public(value)?;
     let blocks = pem::parse_many(&content).unwrap_or_default();
     if blocks.is_empty() || blocks.iter().any(|block| block.tag() != "CERTIFICATE") {
@@ -132,6 +132,12 @@ fn certificates(value: &Value<'_>, secrets: &Secrets<'_>) -> Option<Vec<u8>> {
         }
     }
     Some(content)
+}
+
+/// The content of its blocks.
+pub(super) fn blocks(pem: &[u8]) -> Vec<Vec<u8>> {
+    let blocks = pem::parse_many(pem).unwrap_or_default();
+    blocks.into_iter().map(pem::Pem::into_contents).collect()
 }
 
 const OIDC_HINT: &str = "issuer = \"https://id.example.com\", exactly as in iss";

@@ -118,6 +118,7 @@ fn the_reference_names_every_key_that_exists() {
             "https = [{ zzz = 0, certificates = [{ zzz = 0 }] }]\nhttp = [{ zzz = 0 }]",
         )
         .replace("#identity = {}", "identity = { zzz = 0 }")
+        .replace("health = { path", "health = { zzz = 0, path")
         .replace(
             "encoding = \"utf8\" }\nrequire",
             "encoding = \"utf8\", zzz = 0 }\nrequire",

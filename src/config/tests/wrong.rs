@@ -82,7 +82,7 @@ fn no_value_of_the_file_is_repeated_in_an_error() {
         parts[index * 2 + 1] = "HUSH HUSH";
         let text = parts.join("\"");
         for error in world.errors(&text) {
-            let is_named = [".match.", "public_key", "jwks_file", ".require."];
+            let is_named = [".match.", "public_key", "jwks_file", ".require.", ".ca: "];
             let may_be_repeated = is_named.iter().any(|key| error.contains(key));
             assert!(
                 may_be_repeated || !error.contains("HUSH"),
@@ -516,27 +516,145 @@ servers = ["http://127.0.0.1:3000"]"#,
         ],
     },
     Row {
-        name: "no server",
+        name: r#"no server"#,
         from: r#""http://127.0.0.1:3000""#,
-        to: "",
+        to: r#""#,
+        errors: &[r#"3:11: upstream[1].servers: is empty (servers = ["http://127.0.0.1:3000"])"#],
+    },
+    Row {
+        name: r#"a server twice"#,
+        from: r#""http://127.0.0.1:3000""#,
+        to: r#""http://127.0.0.1", "http://localhost:80", "HTTP://127.0.0.1:80""#,
+        errors: &[r#"3:55: upstream[1].servers[3]: stands here twice (list each server once)"#],
+    },
+    Row {
+        name: r#"a server of another protocol"#,
+        from: r#"http://127.0.0.1:3000"#,
+        to: r#"ftp://127.0.0.1:3000"#,
         errors: &[
-            r#"3:11: upstream[1].servers: must name exactly one server (servers = ["http://127.0.0.1:3000"])"#,
+            r#"3:12: upstream[1].servers[1]: must be http://, https:// or unix: (scheme, host and port, as in "http://127.0.0.1:3000")"#,
         ],
     },
     Row {
-        name: "two servers",
+        name: r#"sockets without a path, as a URL, and with too long a path"#,
         from: r#""http://127.0.0.1:3000""#,
-        to: r#""http://127.0.0.1:3000", "http://127.0.0.1:3001""#,
+        to: r#""unix:", "unix:///run/app.sock", "unix:/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa""#,
         errors: &[
-            r#"3:11: upstream[1].servers: must name exactly one server (servers = ["http://127.0.0.1:3000"])"#,
+            r#"3:12: upstream[1].servers[1]: must be unix: and the path of a socket (scheme, host and port, as in "http://127.0.0.1:3000")"#,
+            r#"3:21: upstream[1].servers[2]: must be unix: and the path of a socket (scheme, host and port, as in "http://127.0.0.1:3000")"#,
+            r#"3:45: upstream[1].servers[3]: has a path that is longer than a socket's can be, which is 107 bytes (scheme, host and port, as in "http://127.0.0.1:3000")"#,
         ],
     },
     Row {
-        name: "a server with TLS",
-        from: "http://127.0.0.1:3000",
-        to: "https://127.0.0.1:3000",
+        name: r#"TLS settings without TLS"#,
+        from: r#"servers = ["http://127.0.0.1:3000"]"#,
+        to: r#"servers = ["http://127.0.0.1:3000"]
+ca = "ca.pem"
+server_name = "app.internal"
+http2 = "auto""#,
         errors: &[
-            r#"3:12: upstream[1].servers[1]: must be http://: no other scheme is supported (scheme, host and port, as in "http://127.0.0.1:3000")"#,
+            r#"4:6: upstream[1].ca: has a meaning only with https:// servers (leave it out)"#,
+            r#"5:15: upstream[1].server_name: has a meaning only with https:// servers (leave it out)"#,
+            r#"6:9: upstream[1].http2: has a meaning only with https:// servers (leave it out)"#,
+        ],
+    },
+    Row {
+        name: r#"a CA that is none"#,
+        from: r#"servers = ["http://127.0.0.1:3000"]"#,
+        to: r#"servers = ["https://app.internal"]
+ca = "rsa.pem""#,
+        errors: &[
+            r#"4:6: upstream[1].ca: is not a file of certificates in PEM (blocks that start with -----BEGIN CERTIFICATE-----)"#,
+        ],
+    },
+    Row {
+        name: r#"a CA that is not there"#,
+        from: r#"servers = ["http://127.0.0.1:3000"]"#,
+        to: r#"servers = ["https://app.internal"]
+ca = "absent.pem""#,
+        errors: &[
+            r#"4:6: upstream[1].ca: the file absent.pem cannot be read: No such file or directory (os error 2) (a path is relative to the folder of this file)"#,
+        ],
+    },
+    Row {
+        name: r#"a server whose certificate cannot name it"#,
+        from: r#"servers = ["http://127.0.0.1:3000"]"#,
+        to: r#"servers = ["https://app_1.internal", "https://app.internal"]"#,
+        errors: &[
+            r#"3:12: upstream[1].servers[1]: is no name that a certificate can be for (server_name = "app.internal", as it stands in the certificate)"#,
+        ],
+    },
+    Row {
+        name: r#"an address as server_name"#,
+        from: r#"servers = ["http://127.0.0.1:3000"]"#,
+        to: r#"servers = ["https://10.0.0.1"]
+server_name = "10.0.0.1""#,
+        errors: &[r#"4:15: upstream[1].server_name: is no name that a certificate can be for"#],
+    },
+    Row {
+        name: r#"a wildcard as server_name"#,
+        from: r#"servers = ["http://127.0.0.1:3000"]"#,
+        to: r#"servers = ["https://10.0.0.1"]
+server_name = "*.internal""#,
+        errors: &[r#"4:15: upstream[1].server_name: is no name that a certificate can be for"#],
+    },
+    Row {
+        name: r#"an underscore in server_name"#,
+        from: r#"servers = ["http://127.0.0.1:3000"]"#,
+        to: r#"servers = ["https://10.0.0.1"]
+server_name = "a_b.internal""#,
+        errors: &[r#"4:15: upstream[1].server_name: is no name that a certificate can be for"#],
+    },
+    Row {
+        name: r#"a server_name with a port"#,
+        from: r#"servers = ["http://127.0.0.1:3000"]"#,
+        to: r#"servers = ["https://10.0.0.1"]
+server_name = "app.internal:443""#,
+        errors: &[r#"4:15: upstream[1].server_name: is no name that a certificate can be for"#],
+    },
+    Row {
+        name: r#"words that are none of upstream"#,
+        from: r#"servers = ["http://127.0.0.1:3000"]"#,
+        to: r#"servers = ["https://10.0.0.1"]
+balance = "random"
+http2 = "on""#,
+        errors: &[
+            r#"4:11: upstream[1].balance: must be one of "round_robin", "least_requests""#,
+            r#"5:9: upstream[1].http2: must be one of "off", "auto""#,
+        ],
+    },
+    Row {
+        name: r#"certificates that are not to be checked"#,
+        from: r#"servers = ["http://127.0.0.1:3000"]"#,
+        to: r#"servers = ["https://10.0.0.1"]
+verify = false"#,
+        errors: &[
+            r#"4:1: upstream[1].verify: unknown key (known here: name, servers, balance, server_name, ca, http2, health, connect_timeout, read_timeout, write_timeout, idle_timeout)"#,
+        ],
+    },
+    Row {
+        name: r#"checks that ask for nothing"#,
+        from: r#"servers = ["http://127.0.0.1:3000"]"#,
+        to: r#"servers = ["http://127.0.0.1:3000"]
+health = { host = "app.example", statuses = [200] }"#,
+        errors: &[
+            r#"4:19: upstream[1].health.host: has a meaning only with path (path = "/healthz")"#,
+            r#"4:45: upstream[1].health.statuses: has a meaning only with path (path = "/healthz")"#,
+        ],
+    },
+    Row {
+        name: r#"checks out of range"#,
+        from: r#"servers = ["http://127.0.0.1:3000"]"#,
+        to: r#"servers = ["http://127.0.0.1:3000"]
+health = { path = "healthz", host = "a b", statuses = [100], interval = "0s", timeout = "61s", unhealthy_after = 0, healthy_after = 101 }"#,
+        errors: &[
+            r#"4:19: upstream[1].health.path: is not a path that starts with "/""#,
+            r#"4:37: upstream[1].health.host: is not a host"#,
+            r#"4:56: upstream[1].health.statuses[1]: must be from 200 to 599"#,
+            r#"4:73: upstream[1].health.interval: must be from "1s" to "1h""#,
+            r#"4:89: upstream[1].health.timeout: must be from "1s" to "1m""#,
+            r#"4:114: upstream[1].health.unhealthy_after: must be from 1 to 100"#,
+            r#"4:133: upstream[1].health.healthy_after: must be from 1 to 100"#,
         ],
     },
     Row {
