@@ -80,7 +80,7 @@ fn k3_k4_a_session_gets_503_until_there_are_keys_and_nobody_passes() {
     let ready = ready.text();
     let line = "ago\nkeys of app of site default: none; failed fetches: ";
     assert!(
-        ready.contains(line) && ready.ends_with("the last by status\n"),
+        ready.contains(line) && ready.contains("the last by status\n"),
         "{ready}"
     );
     assert_eq!(
@@ -228,7 +228,7 @@ fn k3_the_last_good_keys_stay_while_their_source_is_down() {
             "{ready}"
         );
         assert!(
-            ready.ends_with(&format!("the last by {reason}\n")),
+            ready.contains(&format!("the last by {reason}\n")),
             "{ready}"
         );
         let line = proxy.log_line(|line| line["message"] == "no new key set");

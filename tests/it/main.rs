@@ -25,4 +25,5 @@ mod logout;
 mod reload;
 mod sites;
 mod sources;
+mod upstreams;
 mod zlib;

@@ -186,7 +186,7 @@ fn a_request_is_one_line_with_exactly_its_fields() {
     for (path, more, expected) in [
         (
             "/inject/request",
-            &["upstream", "user_id"][..],
+            &["server", "upstream", "user_id"][..],
             [
                 ("status", "200"),
                 ("outcome", "\"forwarded\""),

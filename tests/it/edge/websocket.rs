@@ -265,7 +265,7 @@ pub(crate) fn upgrade(target: &str, lines: &str) -> String {
 }
 
 /// A tunnel to [`echo`] through which one byte has come back.
-fn open(proxy: &Proxy, target: &str, lines: &str) -> (Response, Connection) {
+pub(crate) fn open(proxy: &Proxy, target: &str, lines: &str) -> (Response, Connection) {
     until(proxy, &upgrade(target, lines), |tunnel| {
         tunnel.write("?");
         tunnel.try_read_bytes(1).is_some()
