@@ -90,6 +90,21 @@ async fn a_quick_refusal_leaves_the_others_more_time_and_a_single_server_has_it_
     assert_eq!(patience.as_secs(), 6);
 }
 
+/// Of HTTP/2 even a kept connection may fail before anything was sent on it, and then a new one may stand.
+#[tokio::test(start_paused = true)]
+async fn a_failed_stream_of_http2_is_tried_again_at_the_same_server_but_not_for_ever() {
+    let upstreams = one(&[1]);
+    let upstream = upstreams.get(0).unwrap();
+    let mut tries = Tries::default();
+    for may_go_on in [true, true, false] {
+        let (_, port) = next(upstream, &mut tries).await.unwrap();
+        assert_eq!(port, 1);
+        let error = upstream.failed(&mut tries, Error::new(ErrorType::H2Error));
+        assert_eq!(error.retry(), may_go_on);
+        assert_eq!(error.etype(), &ErrorType::ConnectError);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_stood_gives_a_later_try_the_whole_time() {
     let upstreams = one(&[1]);

@@ -11,6 +11,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ServerConfig, crypto};
+use tokio_rustls::server::TlsStream;
 
 /// The certificates under `tests/keys/upstreams`, by what they are for; all of one key, signed by `ca.pem`.
 #[derive(Clone, Copy)]
@@ -27,7 +28,8 @@ pub(super) struct Front {
     pub(super) address: SocketAddr,
     /// The protocol of each connection, as it was agreed on in the TLS handshake, with the name that was asked for.
     handshakes: Arc<Mutex<Vec<Handshake>>>,
-    runtime: Option<Runtime>,
+    /// Ends the listener and its connections before the drop is over.
+    runtime: Runtime,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +61,7 @@ impl Front {
     pub(super) fn tls_with<F: Future<Output = ()> + Send + 'static>(
         certificate: Certificate,
         protocols: &[&str],
-        serve: impl Fn(tokio_rustls::server::TlsStream<TcpStream>) -> F + Send + Sync + 'static,
+        serve: impl Fn(TlsStream<TcpStream>) -> F + Send + Sync + 'static,
     ) -> Self {
         let runtime = runtime();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -68,7 +70,7 @@ impl Front {
         let acceptor = acceptor(certificate, protocols);
         let handshakes = front.handshakes.clone();
         let serve = Arc::new(serve);
-        front.runtime.as_ref().unwrap().spawn(async move {
+        front.runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (acceptor, handshakes) = (acceptor.clone(), handshakes.clone());
                 let serve = serve.clone();
@@ -124,7 +126,7 @@ impl Front {
         let address = listener.local_addr().unwrap();
         let front = Self::on(address, runtime);
         let handshakes = front.handshakes.clone();
-        front.runtime.as_ref().unwrap().spawn(async move {
+        front.runtime.spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let _ = stream.read(&mut [0; 1024]).await;
                 handshakes.lock().unwrap().push(Handshake {
@@ -148,15 +150,7 @@ impl Front {
         Self {
             address,
             handshakes: Arc::default(),
-            runtime: Some(runtime),
-        }
-    }
-}
-
-impl Drop for Front {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+            runtime,
         }
     }
 }

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::front::{Certificate, Front, key_file};
-use super::{https, named, proxy};
+use super::{https, is_healthy, named, proxy, wait_for};
 use crate::edge::http2::{exchange, post, talk};
 use crate::support::{Connection, Proxy, get, send};
 
@@ -30,9 +30,14 @@ struct Http2App {
 
 impl Http2App {
     fn start() -> Self {
+        Self::leaving_after(usize::MAX)
+    }
+
+    /// Ends a connection in order after so many requests.
+    fn leaving_after(requests: usize) -> Self {
         let seen = Arc::<Mutex<Vec<_>>>::default();
         let sink = seen.clone();
-        let serve = move |stream| serve(stream, sink.clone());
+        let serve = move |stream| serve(stream, sink.clone(), requests);
         Self {
             front: Front::tls_with(Certificate::App, &["h2", "http/1.1"], serve),
             seen,
@@ -55,11 +60,16 @@ fn lines() -> String {
     )
 }
 
-async fn serve(stream: TlsStream<TcpStream>, seen: Arc<Mutex<Vec<Seen>>>) {
+async fn serve(stream: TlsStream<TcpStream>, seen: Arc<Mutex<Vec<Seen>>>, requests: usize) {
     let Ok(mut connection) = h2::server::handshake(stream).await else {
         return;
     };
+    let mut taken = 0;
     while let Some(Ok((request, mut respond))) = connection.accept().await {
+        taken += 1;
+        if taken == requests {
+            connection.graceful_shutdown();
+        }
         let seen = seen.clone();
         tokio::spawn(async move {
             let (head, mut body) = request.into_parts();
@@ -193,6 +203,46 @@ fn requests_at_the_same_time_keep_their_bodies_apart() {
         }
     });
     assert_eq!(app.take().len(), 50);
+}
+
+#[test]
+fn a_check_speaks_http2_where_requests_do() {
+    for (statuses, passes) in [("[200]", true), ("[204]", false)] {
+        let app = Http2App::start();
+        let server = https(app.front.address);
+        let health = format!(
+            "health = {{ path = \"/healthz?deep=1\", statuses = {statuses}, interval = \"1s\", unhealthy_after = 1 }}"
+        );
+        let proxy = proxy(
+            std::slice::from_ref(&server),
+            &format!("{}\n{health}", lines()),
+        );
+        // The second begins when the first is judged.
+        wait_for(|| app.seen.lock().unwrap().len() >= 2);
+        assert_eq!(is_healthy(&proxy, &server), passes, "{statuses}");
+        if !passes {
+            let line = proxy.log_line(|line| line["message"] == "server is out");
+            assert_eq!(line["reason"], "the check is answered with 200");
+        }
+        let seen = app.take();
+        assert_eq!(seen[0].uri, "https://app.internal/healthz?deep=1");
+        assert_eq!((seen[0].method.as_str(), seen[0].body.len()), ("GET", 0));
+        let protocols = app.front.handshakes();
+        assert_eq!(protocols[0].protocol.as_deref(), Some("h2"));
+        assert!(protocols.len() >= 2, "each has its own connection");
+    }
+}
+
+/// With a GOAWAY, as servers do before they restart. One that is cut off in the moment of a request fails that one.
+#[test]
+fn a_server_that_takes_its_leave_fails_no_request_that_may_be_sent_again() {
+    let app = Http2App::leaving_after(1);
+    let proxy = app.proxy();
+    for _ in 0..20 {
+        assert_eq!(get(proxy.address, "/", "").status, 200);
+    }
+    assert_eq!(app.take().len(), 20);
+    assert!(app.front.handshakes().len() > 1);
 }
 
 /// HTTP/2 has no place for a request that names no host, so it goes over HTTP/1.1 as it always did.
