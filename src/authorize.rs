@@ -136,7 +136,7 @@ pub struct Login {
     pub sdk_app_id: SdkAppId,
     /// The UserSig and its moments.
     pub issued: IssuedUserSig,
-    /// From when on a request gets a newer one.
+    /// From when on it pays to ask again: a request gets a newer one, or one with a renewed session does.
     pub refresh_after: UnixTime,
     /// What the cache had to do.
     pub lookup: Lookup,
@@ -211,6 +211,8 @@ pub struct Settings {
     pub issuer: Issuer,
     /// The life that every UserSig handed out still has.
     pub min_remaining: Duration,
+    /// Whether no UserSig outlives the session that it is handed to; it then has half of what it could have, at least.
+    pub cap_to_session: bool,
     /// How many users the cache holds.
     pub cache_capacity: NonZeroUsize,
 }

@@ -143,6 +143,15 @@ impl Lifetime {
     pub fn as_secs(self) -> u32 {
         self.0.get()
     }
+
+    /// The same, cut to `duration` where that is shorter; `None` when that is less than a second.
+    pub fn cut_to(self, duration: Duration) -> Option<Self> {
+        match Self::new(duration) {
+            Ok(shorter) => Some(Self(self.0.min(shorter.0))),
+            Err(LifetimeError::TooLong) => Some(self),
+            Err(LifetimeError::Zero) => None,
+        }
+    }
 }
 
 /// An encoded UserSig. Whoever holds one can log in as its user.
@@ -218,7 +227,17 @@ impl Issuer {
 
     /// Signs a UserSig for `user` that is valid from `now`.
     pub fn issue(&self, user: &UserId, now: UnixTime) -> Result<IssuedUserSig, IssueError> {
-        self.sign(user, None, now)
+        self.sign(user, None, now, self.lifetime)
+    }
+
+    /// The same with another lifetime.
+    pub fn issue_for(
+        &self,
+        user: &UserId,
+        now: UnixTime,
+        lifetime: Lifetime,
+    ) -> Result<IssuedUserSig, IssueError> {
+        self.sign(user, None, now, lifetime)
     }
 
     /// Signs a TRTC PrivateMapKey: a UserSig that also carries the right to enter `room`.
@@ -237,7 +256,7 @@ impl Issuer {
             expires_at: time.saturating_add(self.lifetime.as_secs()),
             privileges,
         };
-        self.sign(user, Some(&buffer.encode()), now)
+        self.sign(user, Some(&buffer.encode()), now, self.lifetime)
     }
 
     fn sign(
@@ -245,18 +264,19 @@ impl Issuer {
         user: &UserId,
         userbuf: Option<&[u8]>,
         now: UnixTime,
+        lifetime: Lifetime,
     ) -> Result<IssuedUserSig, IssueError> {
         let fields = Fields {
             identifier: user.as_str(),
             sdk_app_id: self.sdk_app_id.get(),
             time: tls_time(now)?,
-            expire: self.lifetime.as_secs(),
+            expire: lifetime.as_secs(),
             userbuf,
         };
         Ok(IssuedUserSig {
             user_sig: fields.encode(&self.key),
             issued_at: now,
-            expires_at: now.saturating_add(Duration::from_secs(self.lifetime.as_secs().into())),
+            expires_at: now.saturating_add(Duration::from_secs(lifetime.as_secs().into())),
         })
     }
 }

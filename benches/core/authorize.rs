@@ -101,6 +101,7 @@ fn authorizer(app: &App) -> Authorizer {
         }],
         issuer: issuer(),
         min_remaining: DAY,
+        cap_to_session: false,
         cache_capacity: NonZeroUsize::new(10_000).unwrap(),
     };
     Authorizer::new(settings, Arc::new(State::in_memory(Limits::default())))

@@ -129,6 +129,7 @@ fn signing(issuer: &Issuer) -> Signing<'_> {
         issuer,
         key_version: KeyVersion::default(),
         generation: Generation::FIRST,
+        session_end: None,
     }
 }
 

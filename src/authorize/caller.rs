@@ -77,9 +77,14 @@ impl Authorizer {
             .identity
             .map(session.claims())
             .map_err(Rejection::UserNotMapped)?;
+        let session_end = self.settings.cap_to_session.then(|| session.expires_at());
+        if wanted != Wanted::Nothing && session_end.is_some_and(|end| end <= now) {
+            // Within the leeway: a session still, but no UserSig may outlive it. Found out before a renewal counts.
+            return Err(Rejection::Token(TokenError::Expired));
+        }
         let generation = self.generation(&Session::new(token, &session, &user_id), wanted, now)?;
         let login = generation
-            .map(|generation| self.login(&user_id, generation, now))
+            .map(|generation| self.login(&user_id, generation, session_end, now))
             .transpose()?;
         let user = User {
             user_id,
@@ -124,6 +129,7 @@ impl Authorizer {
         &self,
         user_id: &UserId,
         generation: Generation,
+        session_end: Option<UnixTime>,
         now: UnixTime,
     ) -> Result<Login, Rejection> {
         let issuer = &self.settings.issuer;
@@ -131,19 +137,17 @@ impl Authorizer {
             issuer,
             key_version: KeyVersion::default(),
             generation,
+            session_end,
         };
-        let (issued, lookup) =
-            self.cache
-                .get_or_issue(user_id, &signing, now)
-                .map_err(|error| match error {
-                    LookupError::TooEarly { retry_after } => {
-                        Rejection::UserSigTooEarly { retry_after }
-                    }
-                    LookupError::Issue(_) => Rejection::Internal,
-                })?;
+        let looked_up = self.cache.get_or_issue(user_id, &signing, now);
+        let (issued, lookup) = looked_up.map_err(|error| match error {
+            LookupError::TooEarly { retry_after } => Rejection::UserSigTooEarly { retry_after },
+            LookupError::SessionEnds => Rejection::Token(TokenError::Expired),
+            LookupError::Issue(_) => Rejection::Internal,
+        })?;
         Ok(Login {
             sdk_app_id: issuer.sdk_app_id(),
-            refresh_after: self.cache.refresh_after(&issued),
+            refresh_after: self.cache.refresh_after(&issued, &signing, now),
             issued,
             lookup,
         })

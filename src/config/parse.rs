@@ -267,6 +267,7 @@ fn settings(
     Some(Settings {
         issuer: Issuer::new(chat.sdk_app_id, chat.secret_key.clone(), chat.lifetime),
         min_remaining: chat.min_remaining,
+        cap_to_session: chat.cap_to_session,
         cache_capacity: chat.cache_capacity,
         sources: session.token_sources?,
         verifier: session.verifier?,

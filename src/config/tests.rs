@@ -150,6 +150,7 @@ fn a_short_file_gets_the_documented_defaults() {
         604_800
     );
     assert_eq!(config.sites[0].authorizer.min_remaining, seconds(86_400));
+    assert!(!config.sites[0].authorizer.cap_to_session);
     assert_eq!(config.sites[0].authorizer.cache_capacity.get(), 1_000_000);
     assert_eq!(config.sites[0].usersig_endpoint, None);
     assert!(
@@ -207,6 +208,7 @@ fn a_full_file_sets_everything() {
         config.sites[0].authorizer.preflight,
         authorize::Preflight::Deny
     );
+    assert!(config.sites[0].authorizer.cap_to_session);
     assert_eq!(config.sites[0].authorizer.claim_rules.len(), 3);
     assert_eq!(config.sites[0].authorizer.claim_rules[0].require.len(), 3);
 
@@ -375,6 +377,7 @@ admin = "administrator"
 [chat.usersig]
 lifetime = "12h"
 min_remaining = "6h"
+cap_to_session = true
 cache_capacity = 10
 [session]
 from = [{ header = "X-Session" }, { header = "Authorization", scheme = "JWT" }, { cookie = "session" }]

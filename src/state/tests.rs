@@ -455,7 +455,7 @@ proptest! {
         let mut raised_at = UnixTime::from_secs(0);
         for (index, step) in steps.into_iter().enumerate() {
             let get = |(generation, now)| {
-                let signing = Signing { issuer: &issuer, key_version: KeyVersion(1), generation };
+                let signing = Signing { issuer: &issuer, key_version: KeyVersion(1), generation, session_end: None };
                 cache.get_or_issue(&ada, &signing, now)
             };
             match step {

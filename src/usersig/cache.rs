@@ -1,9 +1,12 @@
-//! The cache of issued UserSigs: one a user, the same value until it must be renewed.
+//! The cache of issued UserSigs: the same value for a user until it must be renewed.
 //!
 //! A stable value is what it is for: clients and logs see one UserSig, and one user's parallel requests do not make many.
-//! It is bounded in entries, allocates as it fills, and is split into shards so that two threads seldom meet on a lock.
+//! It is bounded in users, allocates as it fills, and is split into shards so that two threads seldom meet on a lock.
 //! A value counts under the key and the generation that it was issued with: after a logout, kick, renewal or change of the
-//! key the next look-up issues anew, dated after the one before.
+//! key the next look-up issues anew. Where a UserSig may not outlive its session, one user has a few of them, and a
+//! session is handed the one that ends last of those that end in time.
+
+mod entry;
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -13,6 +16,7 @@ use std::time::Duration;
 use lru::LruCache;
 use parking_lot::Mutex;
 
+use self::entry::{Entry, Standing};
 use super::{IssueError, IssuedUserSig, Issuer};
 use crate::identity::UserId;
 use crate::state::{Generation, MAX_AHEAD as MAX_ISSUED_AHEAD};
@@ -30,7 +34,7 @@ pub struct UserSigCache {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyVersion(pub u64);
 
-/// With what a UserSig is issued that is not in the cache.
+/// For whom a UserSig is wanted, and with what one is issued that is not in the cache.
 #[derive(Clone, Copy, Debug)]
 pub struct Signing<'a> {
     /// Signs.
@@ -39,6 +43,8 @@ pub struct Signing<'a> {
     pub key_version: KeyVersion,
     /// The user's generation, read before it was asked whether the session is denied.
     pub generation: Generation,
+    /// The end of the session, where no UserSig may outlive it.
+    pub session_end: Option<UnixTime>,
 }
 
 /// Why a look-up has nothing to hand out.
@@ -50,6 +56,9 @@ pub enum LookupError {
         /// When to come again: at least 1 s.
         retry_after: Duration,
     },
+    /// Less than a second of the session is left, and a UserSig may not outlive it.
+    #[error("the session ends before a UserSig could begin")]
+    SessionEnds,
     /// The issuer refused.
     #[error("{0}")]
     Issue(#[from] IssueError),
@@ -58,14 +67,14 @@ pub enum LookupError {
 /// What a look-up had to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lookup {
-    /// The cached UserSig still had enough life.
+    /// A cached UserSig still had enough life.
     Hit,
     /// The user was not in the cache; `evicted` says whether another one had to leave.
     Issued {
         /// Whether the least recently used entry of the shard made room.
         evicted: bool,
     },
-    /// The cached UserSig was too near its end, or dated ahead of a clock that was set back.
+    /// What was cached was too near its end, outlived the session, or was dated ahead of a clock that was set back.
     Renewed,
     /// The cached UserSig was of an earlier generation or key.
     Superseded,
@@ -75,38 +84,24 @@ pub enum Lookup {
 
 type Shard = LruCache<UserId, Entry>;
 
-struct Entry {
-    issued: IssuedUserSig,
-    epoch: Epoch,
+/// What a UserSig must be like to be handed out at `now`.
+struct Terms {
+    now: UnixTime,
+    latest_end: Option<UnixTime>,
+    promise: Duration,
 }
 
-/// Under what a UserSig was issued; a later one is greater.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Epoch {
-    key_version: KeyVersion,
-    generation: u64,
-}
-
-impl Entry {
-    fn new(issued: &IssuedUserSig, epoch: Epoch) -> Self {
-        Self {
-            issued: issued.clone(),
-            epoch,
-        }
-    }
-}
-
-impl Signing<'_> {
-    fn epoch(&self) -> Epoch {
-        Epoch {
-            key_version: self.key_version,
-            generation: self.generation.number,
-        }
+impl Terms {
+    fn admit(&self, issued: &IssuedUserSig) -> bool {
+        let ends_in_time = self.latest_end.is_none_or(|end| issued.expires_at <= end);
+        let has_life_left = issued.expires_at.saturating_since(self.now) >= self.promise;
+        ends_in_time && has_life_left && !is_dated_ahead(issued, self.now)
     }
 }
 
 impl UserSigCache {
-    /// A cache of at most `capacity` users that never hands out a UserSig with less than `min_remaining` left.
+    /// A cache of at most `capacity` users that never hands out a UserSig with less than `min_remaining` left, or, where
+    /// it may not outlive its session, with less than half of what it could have.
     pub fn new(capacity: NonZeroUsize, min_remaining: Duration) -> Self {
         let shards = capacity.get().min(SHARDS);
         let shard = |index| {
@@ -123,7 +118,7 @@ impl UserSigCache {
         }
     }
 
-    /// The user's UserSig: the cached one while it counts and has `min_remaining` left, else a new one.
+    /// The user's UserSig: a cached one while it counts and has enough life left, else a new one.
     ///
     /// Requests for one user wait for each other (the shard's lock is held for the microseconds of signing), so they get
     /// one and the same value. What a late request issues never takes the place of a later generation or key.
@@ -133,44 +128,47 @@ impl UserSigCache {
         signing: &Signing<'_>,
         now: UnixTime,
     ) -> Result<(IssuedUserSig, Lookup), LookupError> {
+        if signing.session_end.is_some_and(|end| end <= now) {
+            return Err(LookupError::SessionEnds);
+        }
         let Some(shard) = self.shard(user) else {
-            let issued = issue(user, signing, None, now)?;
+            let issued = issue(user, signing, now, now)?;
             return Ok((issued, Lookup::Issued { evicted: false }));
         };
         let mut entries = shard.lock();
-        let epoch = signing.epoch();
-        let known = entries.get(user);
-        let lookup = match known {
-            None => Lookup::Issued { evicted: false },
-            Some(entry) if entry.epoch > epoch => Lookup::Late,
-            Some(entry) if entry.epoch < epoch => Lookup::Superseded,
-            Some(entry) if self.may_hand_out(&entry.issued, now) => {
-                return Ok((entry.issued.clone(), Lookup::Hit));
-            }
-            Some(_) => Lookup::Renewed,
+        let Some(entry) = entries.get_mut(user) else {
+            let issued = issue(user, signing, now, now)?;
+            let evicted = entries.push(*user, Entry::new(&issued, signing)).is_some();
+            return Ok((issued, Lookup::Issued { evicted }));
         };
-        let superseded = known
-            .filter(|_| lookup == Lookup::Superseded)
-            .map(|entry| entry.issued.issued_at);
-        let issued = issue(user, signing, superseded, now)?;
-        if lookup == Lookup::Late {
-            return Ok((issued, lookup));
-        }
-        let entry = Entry::new(&issued, epoch);
-        let evicted = entries.push(*user, entry).is_some();
-        match lookup {
-            Lookup::Issued { .. } => Ok((issued, Lookup::Issued { evicted })),
-            lookup => Ok((issued, lookup)),
-        }
+        let terms = Terms {
+            now,
+            latest_end: signing.session_end,
+            promise: self.promise(signing, now),
+        };
+        let (lookup, first) = match entry.standing(signing) {
+            Standing::Late => return Ok((issue(user, signing, now, now)?, Lookup::Late)),
+            Standing::Superseded { after } => (Lookup::Superseded, first_after(after, now)),
+            Standing::Current => match entry.find(&terms) {
+                Some(issued) => return Ok((issued.clone(), Lookup::Hit)),
+                None => (Lookup::Renewed, now),
+            },
+        };
+        let issued = issue(user, signing, first, now)?;
+        entry.add(&issued, signing, now);
+        Ok((issued, lookup))
     }
 
-    /// The moment from which a request gets a newer UserSig than `issued`.
-    pub fn refresh_after(&self, issued: &IssuedUserSig) -> UnixTime {
-        let seconds = issued
-            .expires_at
-            .as_secs()
-            .saturating_sub(self.min_remaining.as_secs());
-        UnixTime::from_secs(seconds)
+    /// From when on it pays to ask again for what was handed out as `issued` at `now`: a request gets a newer UserSig
+    /// then or, where none may outlive its session, one with a renewed session does.
+    pub fn refresh_after(
+        &self,
+        issued: &IssuedUserSig,
+        signing: &Signing<'_>,
+        now: UnixTime,
+    ) -> UnixTime {
+        let promise = self.promise(signing, now).as_secs();
+        UnixTime::from_secs(issued.expires_at.as_secs().saturating_sub(promise))
     }
 
     /// The number of users in the cache.
@@ -183,10 +181,15 @@ impl UserSigCache {
         self.len() == 0
     }
 
-    fn may_hand_out(&self, issued: &IssuedUserSig, now: UnixTime) -> bool {
-        let has_life_left = issued.expires_at.saturating_since(now) >= self.min_remaining;
-        let dated_ahead = issued.issued_at.saturating_since(now) > MAX_AHEAD;
-        has_life_left && !dated_ahead
+    /// What whatever is handed out at `now` still has: `min_remaining`, or half of the life that the session allows.
+    fn promise(&self, signing: &Signing<'_>, now: UnixTime) -> Duration {
+        let Some(end) = signing.session_end else {
+            return self.min_remaining;
+        };
+        let lifetime = u64::from(signing.issuer.lifetime().as_secs());
+        let longest = lifetime.min(end.saturating_since(now).as_secs());
+        self.min_remaining
+            .min(Duration::from_secs(longest.div_ceil(2)))
     }
 
     fn shard(&self, user: &UserId) -> Option<&Mutex<Shard>> {
@@ -196,26 +199,39 @@ impl UserSigCache {
     }
 }
 
-/// Issues under the generation and with a later date than what it supersedes: not the same text once more.
+/// Issues under the generation, dated `first` or later, for as long as the session allows.
 fn issue(
     user: &UserId,
     signing: &Signing<'_>,
-    superseded: Option<UnixTime>,
+    first: UnixTime,
     now: UnixTime,
 ) -> Result<IssuedUserSig, LookupError> {
+    let time = first.max(signing.generation.not_before);
     let latest = now.saturating_add(MAX_ISSUED_AHEAD);
-    let first = now.max(signing.generation.not_before);
-    // One dated further ahead is of a clock that was set back.
-    let time = superseded
-        .filter(|superseded| *superseded < latest)
-        .map_or(first, |superseded| {
-            first.max(superseded.saturating_add(SECOND))
-        });
     if time > latest {
         let retry_after = time.saturating_since(latest);
         return Err(LookupError::TooEarly { retry_after });
     }
-    Ok(signing.issuer.issue(user, time)?)
+    let lifetime = signing.issuer.lifetime();
+    let lifetime = match signing.session_end {
+        Some(end) => lifetime.cut_to(end.saturating_since(time)),
+        None => Some(lifetime),
+    };
+    let lifetime = lifetime.ok_or(LookupError::SessionEnds)?;
+    Ok(signing.issuer.issue_for(user, time, lifetime)?)
+}
+
+/// A later date than that of what is superseded: not the same text once more.
+fn first_after(superseded: Option<UnixTime>, now: UnixTime) -> UnixTime {
+    let latest = now.saturating_add(MAX_ISSUED_AHEAD);
+    // One dated further ahead is of a clock that was set back.
+    superseded
+        .filter(|superseded| *superseded < latest)
+        .map_or(now, |superseded| now.max(superseded.saturating_add(SECOND)))
+}
+
+fn is_dated_ahead(issued: &IssuedUserSig, now: UnixTime) -> bool {
+    issued.issued_at.saturating_since(now) > MAX_AHEAD
 }
 
 const SHARDS: usize = 64;

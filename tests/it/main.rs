@@ -19,6 +19,7 @@ mod edge;
 mod foreign;
 mod keys;
 mod layers;
+mod lifetimes;
 mod listeners;
 mod login;
 mod logout;

@@ -101,7 +101,11 @@ impl Request {
     }
 
     pub(super) fn login(&self, site: &Authorizer) -> Login {
-        match self.ask(site, NOW).unwrap().caller {
+        self.login_at(site, NOW)
+    }
+
+    pub(super) fn login_at(&self, site: &Authorizer, now: UnixTime) -> Login {
+        match self.ask(site, now).unwrap().caller {
             Caller::User(User {
                 login: Some(login), ..
             }) => login,
@@ -139,6 +143,7 @@ pub(super) fn site(change: impl FnOnce(&mut Settings)) -> Authorizer {
             Lifetime::new(LIFETIME).unwrap(),
         ),
         min_remaining: MIN_REMAINING,
+        cap_to_session: false,
         cache_capacity: NonZeroUsize::new(64).unwrap(),
     };
     change(&mut settings);
@@ -298,6 +303,13 @@ pub(super) fn resigned(token: &str) -> String {
     let other = sign("a secret that no issuer here has, of 32 bytes", &json!({}));
     let (_, signature) = other.rsplit_once('.').unwrap();
     format!("{signed}.{signature}")
+}
+
+/// A good token of issuer a that expires in so many seconds.
+pub(super) fn a_for(subject: &str, seconds: u64) -> String {
+    let mut claims = claims(ISSUER_A, subject);
+    claims["exp"] = json!(NOW.as_secs() + seconds);
+    sign(SECRET_A, &claims)
 }
 
 pub(super) fn claims(issuer: &str, subject: &str) -> Value {

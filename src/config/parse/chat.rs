@@ -19,6 +19,7 @@ pub(super) struct Section {
     pub(super) endpoint: Option<Endpoint>,
     pub(super) lifetime: Lifetime,
     pub(super) min_remaining: Duration,
+    pub(super) cap_to_session: bool,
     pub(super) cache_capacity: NonZeroUsize,
 }
 
@@ -46,9 +47,10 @@ pub(super) fn section(root: &Table<'_>, secrets: &Secrets<'_>) -> Option<Section
         )
         .and_then(|value| account(&value));
     let endpoint = endpoint(&table, secrets.demo);
-    let usersig = table.section("usersig", &["lifetime", "min_remaining", "cache_capacity"]);
+    let usersig = table.section("usersig", USERSIG_KEYS);
     let lifetime = usersig.duration_or("lifetime", DEFAULT_LIFETIME, LIFETIMES);
     let min_remaining = min_remaining(&usersig, lifetime);
+    let cap_to_session = usersig.boolean_or("cap_to_session", false);
     let cache_capacity = usersig.integer_or("cache_capacity", 1_000_000, 1..=100_000_000);
     Some(Section {
         sdk_app_id: sdk_app_id?,
@@ -57,6 +59,7 @@ pub(super) fn section(root: &Table<'_>, secrets: &Secrets<'_>) -> Option<Section
         endpoint,
         lifetime: Lifetime::new(lifetime).ok()?,
         min_remaining,
+        cap_to_session,
         cache_capacity: NonZeroUsize::new(usize::try_from(cache_capacity).ok()?)?,
     })
 }
@@ -156,6 +159,12 @@ fn min_remaining(table: &Table<'_>, lifetime: Duration) -> Duration {
     min_remaining
 }
 
+const USERSIG_KEYS: &[&str] = &[
+    "lifetime",
+    "min_remaining",
+    "cap_to_session",
+    "cache_capacity",
+];
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 const DEFAULT_MIN_REMAINING: Duration = Duration::from_secs(86_400);
 /// Up to what `TLS.expire` holds, in whole days.

@@ -85,6 +85,7 @@ fn the_defaults_that_the_reference_shows_are_the_defaults() {
         let lives = (
             site.issuer.lifetime(),
             site.min_remaining,
+            site.cap_to_session,
             site.cache_capacity,
         );
         format!(

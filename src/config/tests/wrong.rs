@@ -790,6 +790,14 @@ lifetime = "12h"
         ],
     },
     Row {
+        name: "cap_to_session as text",
+        from: "[[session",
+        to: r#"[chat.usersig]
+cap_to_session = "true"
+[[session"#,
+        errors: &["9:18: chat.usersig.cap_to_session: expected true or false, found a string"],
+    },
+    Row {
         name: "a lifetime beyond 32 bits",
         from: "[[session",
         to: r#"[chat.usersig]

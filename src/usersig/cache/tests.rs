@@ -1,5 +1,7 @@
 use std::sync::Barrier;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::identity::ReservedNames;
 use crate::usersig::{Lifetime, SdkAppId, SecretKey};
@@ -24,6 +26,7 @@ fn under(issuer: &Issuer, key_version: u64, generation: Generation) -> Signing<'
         issuer,
         key_version: KeyVersion(key_version),
         generation,
+        session_end: None,
     }
 }
 
@@ -50,9 +53,8 @@ fn the_value_is_stable_until_less_than_min_remaining_is_left() {
         .get_or_issue(&user("a"), &plain(&issuer), START)
         .unwrap();
     assert_eq!(lookup, Lookup::Issued { evicted: false });
-    assert_eq!(cache.refresh_after(&first), START.saturating_add(6 * DAY));
-
-    let last_second = cache.refresh_after(&first);
+    let last_second = cache.refresh_after(&first, &plain(&issuer), START);
+    assert_eq!(last_second, START.saturating_add(6 * DAY));
     let (same, lookup) = cache
         .get_or_issue(&user("a"), &plain(&issuer), last_second)
         .unwrap();
@@ -226,4 +228,233 @@ fn another_key_supersedes_what_the_old_one_signed() {
     assert_eq!(get(1), Lookup::Hit);
     assert_eq!(get(2), Lookup::Superseded);
     assert_eq!(get(2), Lookup::Hit);
+}
+
+/// For a session that ends `seconds` after [`START`].
+fn until(issuer: &Issuer, seconds: u64) -> Signing<'_> {
+    Signing {
+        session_end: Some(later(seconds)),
+        ..plain(issuer)
+    }
+}
+
+#[test]
+fn a_usersig_ends_with_its_session_where_that_is_sooner() {
+    let issuer = issuer();
+    let week = 7 * DAY.as_secs();
+    // What the session has left, what the UserSig then lives, and from when on the client asks again.
+    for (left, lives, refresh) in [
+        (1, 1, 0),
+        (2, 2, 1),
+        (3, 3, 1),
+        (3600, 3600, 1800),
+        (2 * 86_400, 2 * 86_400, 86_400),
+        (3 * 86_400, 3 * 86_400, 2 * 86_400),
+        (week, week, 6 * 86_400),
+        (week + 1, week, 6 * 86_400),
+        (30 * 86_400, week, 6 * 86_400),
+    ] {
+        let (cache, signing) = (cache(100), until(&issuer, left));
+        let (issued, lookup) = cache.get_or_issue(&user("a"), &signing, START).unwrap();
+        assert_eq!(lookup, Lookup::Issued { evicted: false }, "{left}");
+        assert_eq!(issued.expires_at, later(lives), "{left}");
+        let refresh_after = cache.refresh_after(&issued, &signing, START);
+        assert_eq!(refresh_after, later(refresh), "{left}");
+    }
+    for over in [0, 1, 30] {
+        let (cache, now) = (cache(100), later(100 + over));
+        let signing = until(&issuer, 100);
+        let refused = cache.get_or_issue(&user("a"), &signing, now);
+        assert_eq!(refused, Err(LookupError::SessionEnds), "{over}");
+        assert!(cache.is_empty());
+    }
+}
+
+#[test]
+fn a_usersig_that_is_dated_ahead_ends_with_its_session_too() {
+    let issuer = issuer();
+    for (left, expected) in [
+        (1, Err(LookupError::SessionEnds)),
+        (2, Err(LookupError::SessionEnds)),
+        (3, Ok((later(2), later(3)))),
+    ] {
+        let signing = Signing {
+            session_end: Some(later(left)),
+            ..under(&issuer, 0, generation(1, later(2)))
+        };
+        let got = cache(100).get_or_issue(&user("a"), &signing, START);
+        let got = got.map(|(issued, _)| (issued.issued_at, issued.expires_at));
+        assert_eq!(got, expected, "{left}");
+    }
+}
+
+#[test]
+fn a_capped_usersig_stays_to_the_end_of_its_session_and_tells_later_moments_to_ask_again() {
+    let (cache, issuer) = (cache(100), issuer());
+    let signing = until(&issuer, 3600);
+    let (first, _) = cache.get_or_issue(&user("a"), &signing, START).unwrap();
+    let (mut now, mut asked) = (START, 0);
+    while now < later(3599) {
+        let (same, lookup) = cache.get_or_issue(&user("a"), &signing, now).unwrap();
+        assert_eq!((&same, lookup == Lookup::Hit || asked == 0), (&first, true));
+        let next = cache.refresh_after(&same, &signing, now);
+        assert!(now < next && next < later(3600), "{next} at {now}");
+        (now, asked) = (next, asked + 1);
+    }
+    assert!(asked <= 13, "{asked}");
+}
+
+#[test]
+fn two_sessions_that_alternate_each_keep_their_usersig() {
+    let (cache, issuer) = (cache(100), issuer());
+    let (short, long) = (until(&issuer, 3600), until(&issuer, 30 * 86_400));
+    let get = |signing, now| cache.get_or_issue(&user("a"), signing, now).unwrap();
+    let (of_short, _) = get(&short, START);
+    let (of_long, lookup) = get(&long, START);
+    // The short one's would starve the long session: it was promised a day.
+    assert_eq!(lookup, Lookup::Renewed);
+    assert_eq!(of_short.expires_at, later(3600));
+    assert_eq!(of_long.expires_at, START.saturating_add(7 * DAY));
+    for second in 0..3600 {
+        assert_eq!(get(&short, later(second)), (of_short.clone(), Lookup::Hit));
+        assert_eq!(get(&long, later(second)), (of_long.clone(), Lookup::Hit));
+    }
+    assert_eq!(cache.len(), 1);
+}
+
+#[test]
+fn the_longer_ones_usersig_is_never_handed_to_the_shorter_session() {
+    let (cache, issuer) = (cache(100), issuer());
+    let get = |end, now| {
+        let signing = until(&issuer, end);
+        cache.get_or_issue(&user("a"), &signing, now).unwrap()
+    };
+    let (long, _) = get(100, START);
+    let (short, lookup) = get(99, START);
+    assert_eq!((short.expires_at, lookup), (later(99), Lookup::Renewed));
+    // What ends last in time wins, so the longer session keeps its own.
+    assert_eq!(get(100, START), (long, Lookup::Hit));
+    assert_eq!(get(99, START), (short.clone(), Lookup::Hit));
+    // Others that have less than twice as much left share it, and the first that has more does not.
+    assert_eq!(get(198, START).0.expires_at, later(100));
+    assert_eq!(get(201, START).0.expires_at, later(201));
+}
+
+#[test]
+fn alternation_dates_nothing_ahead_and_is_bounded_for_one_user() {
+    let (cache, issuer) = (cache(100), issuer());
+    let ends: Vec<u64> = (0..17).map(|power| 1 << power).collect();
+    let mut issued_anew = 0;
+    for round in 0..50 {
+        for end in &ends {
+            let signing = until(&issuer, *end);
+            let (issued, lookup) = cache.get_or_issue(&user("a"), &signing, START).unwrap();
+            assert_eq!(issued.issued_at, START);
+            issued_anew += usize::from(round > 0 && lookup != Lookup::Hit);
+        }
+    }
+    let shard = cache.shard(&user("a")).unwrap().lock();
+    let held = shard.peek(&user("a")).unwrap().all().count();
+    assert_eq!(held, 4);
+    // More sessions than are kept: those that end soonest are issued again.
+    assert!(issued_anew > 0);
+}
+
+#[test]
+fn a_later_generation_supersedes_the_usersigs_of_all_sessions() {
+    let (cache, issuer) = (cache(100), issuer());
+    let get = |end, number, now| {
+        let signing = Signing {
+            session_end: Some(later(end)),
+            ..under(&issuer, 0, generation(number, later(number)))
+        };
+        cache.get_or_issue(&user("a"), &signing, now).unwrap()
+    };
+    let old = [get(600, 0, START).0, get(9000, 0, START).0];
+    let (short, lookup) = get(600, 1, later(5));
+    assert_eq!(lookup, Lookup::Superseded);
+    let (long, lookup) = get(9000, 1, later(5));
+    assert_eq!(lookup, Lookup::Renewed);
+    assert_eq!((short.issued_at, long.issued_at), (later(5), later(5)));
+    assert!(!old.contains(&short) && !old.contains(&long));
+    assert_eq!(get(600, 0, later(5)).1, Lookup::Late);
+}
+
+/// One thing that happens to the sessions of one user.
+#[derive(Clone, Debug)]
+enum Step {
+    Tick(u64),
+    SetBack(u64),
+    Ask(usize),
+    Raise,
+    ChangeKey,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => (0..40_u64).prop_map(Step::Tick),
+        1 => (1_000..200_000_u64).prop_map(Step::Tick),
+        1 => (0..100_u64).prop_map(Step::SetBack),
+        9 => (0..6_usize).prop_map(Step::Ask),
+        1 => Just(Step::Raise),
+        1 => Just(Step::ChangeKey),
+    ]
+}
+
+proptest! {
+    /// No UserSig outlives the session that it is handed to, none has less left than was promised, none begins more than
+    /// 2 s ahead of the clock unless that was set back, and a session's own stays while it may.
+    #[test]
+    fn never_beyond_the_session_and_never_less_than_promised(
+        lives in prop::collection::vec(0..1_000_000_u64, 6),
+        min_remaining in 1..604_800_u64,
+        capped in any::<bool>(),
+        steps in prop::collection::vec(step(), 1..80),
+    ) {
+        let (issuer, lifetime) = (issuer(), 7 * DAY.as_secs());
+        let cache = UserSigCache::new(NonZeroUsize::MIN, Duration::from_secs(min_remaining));
+        let (mut now, mut epoch, mut raised, mut set_back) = (START, 0, START, false);
+        let mut ends: Vec<_> = lives.iter().map(|life| later(*life)).collect();
+        let mut key = 0;
+        for step in steps {
+            let which = match step {
+                Step::Tick(seconds) => { now = now.saturating_add(Duration::from_secs(seconds)); continue }
+                Step::SetBack(seconds) => {
+                    (now, set_back) = (UnixTime::from_secs(now.as_secs() - seconds), true);
+                    continue
+                }
+                Step::Raise => { (epoch, raised) = (epoch + 1, raised.max(now)); continue }
+                Step::ChangeKey => { key += 1; continue }
+                Step::Ask(which) => which,
+            };
+            let end = ends[which];
+            let signing = Signing {
+                session_end: capped.then_some(end),
+                ..under(&issuer, key, generation(epoch, raised))
+            };
+            let left = end.saturating_since(now).as_secs();
+            let (issued, lookup) = match cache.get_or_issue(&user("a"), &signing, now) {
+                Ok(found) => found,
+                Err(LookupError::SessionEnds) => {
+                    prop_assert!(capped && left <= 2, "{left} left");
+                    ends[which] = now.saturating_add(Duration::from_secs(lives[which]));
+                    continue
+                }
+                Err(error) => { prop_assert!(set_back, "{error}"); continue }
+            };
+            let has = issued.expires_at.saturating_since(now).as_secs();
+            let promised = match capped {
+                true => min_remaining.min(lifetime.min(left).div_ceil(2)),
+                false => min_remaining,
+            };
+            prop_assert!(has >= promised, "{has} left of {promised}, {lookup:?}");
+            prop_assert!(has >= 1 && has <= lifetime + 60);
+            prop_assert!(!capped || issued.expires_at <= end, "{} past {end}", issued.expires_at);
+            prop_assert!(set_back || issued.issued_at <= now.saturating_add(MAX_ISSUED_AHEAD));
+            let refresh_after = cache.refresh_after(&issued, &signing, now);
+            prop_assert!(now <= refresh_after && refresh_after < issued.expires_at);
+            let again = cache.get_or_issue(&user("a"), &signing, now).unwrap();
+            prop_assert_eq!(again, (issued, Lookup::Hit));
+        }
+    }
 }

@@ -1,0 +1,86 @@
+//! How long a UserSig lives, and what ends it early, on the running program.
+
+use std::io::Write;
+
+use serde_json::{Value, json};
+use usersig_proxy::usersig::decode::Decoded;
+
+use crate::support::tokens::{now, sign};
+use crate::support::{App, Proxy, config, get, send};
+
+/// The endpoint, and a login whose session token the app's answer carries.
+const ROUTES: &str = r#"default_access = "deny"
+[[route]]
+match = { path = "/login", methods = ["POST"] }
+access = "public"
+session_from_response = { json = "/access_token" }
+inject = { response_json = "/chat" }
+[[route]]
+match = { path = "/plain" }
+access = "session"
+"#;
+
+fn capped(app: &App) -> String {
+    let chat = "admin = \"administrator\"\n";
+    let capped = format!("{chat}[chat.usersig]\ncap_to_session = true\n");
+    config(app.address, ROUTES).replacen(chat, &capped, 1)
+}
+
+fn ending_at(end: u64) -> String {
+    sign(&json!({ "sub": "42", "exp": end }))
+}
+
+fn bearer(token: &str) -> String {
+    format!("Authorization: Bearer {token}\r\n")
+}
+
+/// That `login` is good for `end` and no longer, and tells a moment to ask again before that.
+fn assert_ends(login: &Value, end: u64, before: u64) {
+    let decoded = Decoded::parse(login["userSig"].as_str().unwrap()).unwrap();
+    assert_eq!(decoded.expires_at().as_secs(), end, "{login}");
+    assert_eq!(login["expiresAt"], end);
+    let refresh_after = login["refreshAfter"].as_u64().unwrap();
+    let half = |now: u64| end - (end - now).div_ceil(2);
+    let half = half(before)..=half(now());
+    assert!(half.contains(&refresh_after), "{login}");
+}
+
+#[test]
+fn a_usersig_of_the_endpoint_or_of_a_login_ends_with_its_session() {
+    let app = App::with(|request, stream| stream.write_all(&request.body).is_ok());
+    let proxy = Proxy::start(&capped(&app));
+    let ends = [now() + 7200, now() + 500, now() + 90_000];
+    for end in ends.into_iter().chain(ends) {
+        let token = ending_at(end);
+        let before = now();
+        let answer = get(proxy.address, "/_chat/usersig", &bearer(&token));
+        assert_ends(&answer.json(), end, before);
+
+        let body = json!({ "access_token": token }).to_string();
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let head = format!(
+            "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
+            answer.len()
+        );
+        let answer = send(proxy.address, head + &answer);
+        assert_ends(&answer.json()["chat"], end, before);
+    }
+}
+
+#[test]
+fn a_session_within_its_leeway_passes_but_gets_no_usersig_that_would_outlive_it() {
+    let app = App::start();
+    let over = bearer(&ending_at(now() - 1));
+    for (text, status) in [(capped(&app), 401), (config(app.address, ROUTES), 200)] {
+        let proxy = Proxy::start(&text);
+        let answer = get(proxy.address, "/_chat/usersig", &over);
+        assert_eq!(answer.status, status);
+        if status == 401 {
+            assert_eq!(answer.code(), "token_expired");
+        }
+        assert_eq!(get(proxy.address, "/plain", &over).status, 200);
+    }
+}
