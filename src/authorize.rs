@@ -39,7 +39,7 @@ use crate::token::BearerToken;
 use crate::token::extract::TokenSources;
 use crate::token::keys::Algorithm;
 use crate::token::verify::{SessionClaims, Verifier};
-use crate::usersig::cache::{Lookup, UserSigCache};
+use crate::usersig::cache::{KeyVersion, Lookup, UserSigCache};
 use crate::usersig::{IssuedUserSig, Issuer, SdkAppId};
 
 /// What is judged of a request.
@@ -217,12 +217,28 @@ pub struct Settings {
     pub cache_capacity: NonZeroUsize,
 }
 
+impl Settings {
+    /// Whether a UserSig under one of both could be one under the other, but for the key.
+    fn issues_alike(&self, other: &Self) -> bool {
+        let terms = |settings: &Self| {
+            let Self { issuer, .. } = settings;
+            (
+                (issuer.sdk_app_id(), issuer.lifetime()),
+                (settings.min_remaining, settings.cap_to_session),
+                settings.cache_capacity,
+            )
+        };
+        terms(self) == terms(other)
+    }
+}
+
 /// Judges the requests of one site.
 pub struct Authorizer {
     settings: Settings,
     verifier: ArcSwap<Verifier>,
     state: Arc<State>,
-    cache: UserSigCache,
+    cache: Arc<UserSigCache>,
+    key_version: KeyVersion,
 }
 
 impl Authorizer {
@@ -231,9 +247,36 @@ impl Authorizer {
         Self {
             verifier: ArcSwap::from_pointee(settings.verifier.clone()),
             state,
-            cache: UserSigCache::new(settings.cache_capacity, settings.min_remaining),
+            cache: Self::new_cache(&settings),
+            key_version: KeyVersion::default(),
             settings,
         }
+    }
+
+    /// The authorizer that takes the place of this one, with other settings and the same state. It goes on with the same
+    /// cache where the application and the lives of its UserSigs are the same; what another key has signed is superseded
+    /// there, and requests that this one still judges put nothing of the old key back.
+    pub fn succeeded_by(&self, settings: Settings) -> Self {
+        let key_version = match self.settings.issuer.signs_like(&settings.issuer) {
+            true => self.key_version,
+            false => KeyVersion(self.key_version.0 + 1),
+        };
+        let cache = match self.settings.issues_alike(&settings) {
+            true => Arc::clone(&self.cache),
+            false => Self::new_cache(&settings),
+        };
+        Self {
+            verifier: ArcSwap::from_pointee(settings.verifier.clone()),
+            state: Arc::clone(&self.state),
+            cache,
+            key_version,
+            settings,
+        }
+    }
+
+    fn new_cache(settings: &Settings) -> Arc<UserSigCache> {
+        let cache = UserSigCache::new(settings.cache_capacity, settings.min_remaining);
+        Arc::new(cache)
     }
 
     /// Decides about a request at the moment `now`.

@@ -33,7 +33,8 @@ use crate::policy::HostName;
 use crate::rest_api::sign::Endpoint;
 use crate::token::keys::Algorithm;
 use crate::token::keys::location::Location;
-use crate::usersig::{SdkAppId, SecretKey};
+use crate::usersig::SdkAppId;
+use crate::usersig::ring::KeyRing;
 
 /// Everything that the configuration says, ready to use.
 #[derive(Debug)]
@@ -144,8 +145,8 @@ pub enum LogLevel {
 pub struct Chat {
     /// Its number.
     pub sdk_app_id: SdkAppId,
-    /// Its secret key.
-    pub secret_key: SecretKey,
+    /// Its secret keys; the active one signs.
+    pub keys: KeyRing,
     /// The account that is an administrator of the application.
     pub admin: String,
     /// Where its REST API is, if that was said.

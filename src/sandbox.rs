@@ -19,7 +19,8 @@ use parking_lot::Mutex;
 
 use crate::identity::UserId;
 use crate::time::UnixTime;
-use crate::usersig::{SdkAppId, SecretKey};
+use crate::usersig::SdkAppId;
+use crate::usersig::ring::KeyRing;
 use failure::Failure;
 
 /// The longest request body in bytes; a longer one is answered with `ErrorCode` 70402.
@@ -29,18 +30,18 @@ pub const MAX_BODY_BYTES: usize = 64 * 1024;
 #[derive(Clone, Debug)]
 pub struct Sandbox {
     sdk_app_id: SdkAppId,
-    key: SecretKey,
+    keys: KeyRing,
     admin: Option<String>,
     /// When a user was kicked last. Clones share it.
     kicked: Arc<Mutex<HashMap<UserId, UnixTime>>>,
 }
 
 impl Sandbox {
-    /// A sandbox for the application that owns `key`.
-    pub fn new(sdk_app_id: SdkAppId, key: SecretKey) -> Self {
+    /// A sandbox for the application that owns these keys. It takes what the active and the next one have signed.
+    pub fn new(sdk_app_id: SdkAppId, keys: impl Into<KeyRing>) -> Self {
         Self {
             sdk_app_id,
-            key,
+            keys: keys.into(),
             admin: None,
             kicked: Arc::default(),
         }

@@ -2,12 +2,14 @@
 //!
 //! [`Issuer`] makes one for a [`UserId`]; the types guard what may go in. [`encode`] and [`decode`] are the raw codec of
 //! the format (UserSig version 2 of Tencent's `tls-sig-api-v2` packages) and take any identifier; [`cache`] keeps one
-//! UserSig a user until it must be renewed; [`room`] builds the buffer of a TRTC PrivateMapKey.
+//! UserSig a user until it must be renewed; [`ring`] knows the keys of an application by name; [`room`] builds the buffer of
+//! a TRTC PrivateMapKey.
 //! Nothing here knows of HTTP, tokens or clocks.
 
 pub mod cache;
 pub mod decode;
 pub mod encode;
+pub mod ring;
 pub mod room;
 
 use std::fmt;
@@ -90,6 +92,11 @@ impl SecretKey {
         Hmac::new_from_slice(text.as_bytes())
             .map(Self)
             .map_err(|_| SecretKeyError::BadCharacter)
+    }
+
+    /// Whether both sign alike; takes the same time for any two keys.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        self.verifies(PROBE, &other.sign(PROBE))
     }
 
     /// HMAC-SHA256 of `text` under this key.
@@ -220,6 +227,11 @@ impl Issuer {
         self.sdk_app_id
     }
 
+    /// Whether both sign for the same application with the same key.
+    pub fn signs_like(&self, other: &Self) -> bool {
+        self.sdk_app_id == other.sdk_app_id && self.key.is_same_as(&other.key)
+    }
+
     /// How long a new UserSig is valid.
     pub fn lifetime(&self) -> Lifetime {
         self.lifetime
@@ -281,6 +293,8 @@ impl Issuer {
     }
 }
 
+/// Any text will do: keys that sign it alike are the same.
+const PROBE: &[u8] = b"usersig-proxy: is this the same key?";
 /// Half of what the console shows: no real key is shorter, and a mistaken file or variable often is.
 const MIN_KEY_CHARACTERS: usize = 32;
 

@@ -15,7 +15,7 @@ use crate::time::UnixTime;
 use crate::token::extract::{ExtractError, Extracted};
 use crate::token::verify::SessionClaims;
 use crate::token::{BearerToken, TokenError};
-use crate::usersig::cache::{KeyVersion, LookupError, Signing};
+use crate::usersig::cache::{LookupError, Signing};
 
 impl Authorizer {
     /// Whose request it is, and the session that the app may end with its answer.
@@ -62,7 +62,7 @@ impl Authorizer {
         Ok(user)
     }
 
-    fn identify(
+    pub(super) fn identify(
         &self,
         token: &BearerToken,
         wanted: Wanted,
@@ -135,7 +135,7 @@ impl Authorizer {
         let issuer = &self.settings.issuer;
         let signing = Signing {
             issuer,
-            key_version: KeyVersion::default(),
+            key_version: self.key_version,
             generation,
             session_end,
         };

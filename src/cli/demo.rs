@@ -91,7 +91,7 @@ fn add_app(runner: &mut Runner, address: SocketAddr) -> Result<(), CliError> {
 }
 
 fn add_sandbox(runner: &mut Runner, address: SocketAddr, chat: &Chat) {
-    let sandbox = Sandbox::new(chat.sdk_app_id, chat.secret_key.clone()).with_admin(&chat.admin);
+    let sandbox = Sandbox::new(chat.sdk_app_id, chat.keys.clone()).with_admin(&chat.admin);
     runner.add_app("sandbox", address, move |request| {
         sandbox.answer(request, UnixTime::from(SystemTime::now()))
     });

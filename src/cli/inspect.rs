@@ -14,7 +14,8 @@ use crate::config::Site;
 use crate::json::{Object, parse_object};
 use crate::time::UnixTime;
 use crate::token::{BearerToken, TokenError};
-use crate::usersig::decode::Decoded;
+use crate::usersig::decode::{Decoded, VerifyError};
+use crate::usersig::ring::KeyState;
 
 /// Show what a UserSig or a session token says
 ///
@@ -82,8 +83,16 @@ fn inspect_usersig(text: &str, site: Option<&Site>, now: UnixTime) -> Result<(),
     if decoded.sdk_app_id != site.chat.sdk_app_id.get() {
         return Err(refuse("it is for another SDKAppID than configured"));
     }
+    let signer = site.chat.keys.signer_of(&decoded);
+    let (key, state) = signer.ok_or_else(|| refuse(&VerifyError::Signature.to_string()))?;
+    if let Some(id) = &key.id {
+        writeln!(out, "  key        {id}, {state}")?;
+    }
+    if state == KeyState::Retired {
+        return Err(refuse("its key is retired"));
+    }
     decoded
-        .verify(&site.chat.secret_key, now)
+        .check_life(now)
         .map_err(|error| refuse(&error.to_string()))?;
     writeln!(out, "  verified   yes")?;
     Ok(())

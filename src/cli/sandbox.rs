@@ -39,7 +39,7 @@ impl Serve {
         run::start_logging(&config);
         let mut runner = Runner::new(&config.runtime);
         let chat = choose_site(config, self.of.site.as_deref())?.chat;
-        let sandbox = Sandbox::new(chat.sdk_app_id, chat.secret_key).with_admin(&chat.admin);
+        let sandbox = Sandbox::new(chat.sdk_app_id, chat.keys).with_admin(&chat.admin);
         writeln!(io::stdout(), "sandbox on http://{}/sandbox/", self.listen)?;
         runner.add_app("sandbox", self.listen, move |request| {
             sandbox.answer(request, UnixTime::from(SystemTime::now()))

@@ -202,7 +202,7 @@ fn site(
         usersig_endpoint: endpoint.map(|endpoint| endpoint.text),
         chat: Chat {
             sdk_app_id: chat.sdk_app_id,
-            secret_key: chat.secret_key,
+            keys: chat.keys,
             admin: chat.admin,
             endpoint: chat.endpoint,
             reserved: identity.reserved,
@@ -265,7 +265,7 @@ fn settings(
     endpoint: Option<&routes::Endpoint>,
 ) -> Option<Settings> {
     Some(Settings {
-        issuer: Issuer::new(chat.sdk_app_id, chat.secret_key.clone(), chat.lifetime),
+        issuer: Issuer::new(chat.sdk_app_id, chat.keys.active().clone(), chat.lifetime),
         min_remaining: chat.min_remaining,
         cap_to_session: chat.cap_to_session,
         cache_capacity: chat.cache_capacity,

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::policy::{Access, CanonicalPath, Tolerance};
+use crate::usersig::{Issuer, SecretKey};
 
 mod conf_files;
 mod key_sets;
@@ -27,6 +28,7 @@ impl World {
             folder: tempfile::tempdir().unwrap(),
             env: HashMap::from([
                 ("CHAT", CHAT_KEY.to_owned()),
+                ("CHAT_BEFORE", CHAT_KEY.replace("f00d", "beef")),
                 ("SESSION", SESSION_SECRET.to_owned()),
             ]),
         };
@@ -208,7 +210,13 @@ fn a_full_file_sets_everything() {
         config.sites[0].authorizer.preflight,
         authorize::Preflight::Deny
     );
-    assert!(config.sites[0].authorizer.cap_to_session);
+    let site = &config.sites[0];
+    assert!(site.authorizer.cap_to_session);
+    let key = SecretKey::parse(CHAT_KEY).unwrap();
+    assert!(site.chat.keys.active().is_same_as(&key));
+    let lifetime = site.authorizer.issuer.lifetime();
+    let issuer = Issuer::new(site.chat.sdk_app_id, key, lifetime);
+    assert!(site.authorizer.issuer.signs_like(&issuer));
     assert_eq!(config.sites[0].authorizer.claim_rules.len(), 3);
     assert_eq!(config.sites[0].authorizer.claim_rules[0].require.len(), 3);
 
@@ -372,7 +380,10 @@ write_timeout = "10s"
 idle_timeout = "5s"
 [chat]
 sdk_app_id = 20_001_234
-secret_key = { env = "CHAT" }
+keys = [
+    { id = "2026-11", key = { env = "CHAT" }, state = "active" },
+    { id = "2025-11", key = { env = "CHAT_BEFORE" }, state = "retired" },
+]
 admin = "administrator"
 [chat.usersig]
 lifetime = "12h"

@@ -7,6 +7,7 @@ use super::failure::Failure;
 use crate::identity::{ReservedNames, UserId};
 use crate::time::UnixTime;
 use crate::usersig::decode::{Decoded, VerifyError};
+use crate::usersig::ring::KeyState;
 
 /// The claim to be a user of an application. Nothing in it is believed until [`Sandbox::admit`] has passed.
 pub(super) struct Credentials<'a> {
@@ -20,6 +21,8 @@ pub(super) struct Account {
     pub(super) user_id: UserId,
     /// The last second in which the UserSig is valid.
     pub(super) expires_at: UnixTime,
+    /// The name of the key that signed it, where keys have names.
+    pub(super) key_id: Option<String>,
 }
 
 impl Sandbox {
@@ -42,21 +45,31 @@ impl Sandbox {
             return Err(Failure::UserSigEmpty);
         }
         let decoded = Decoded::parse(credentials.user_sig).map_err(Failure::UserSigIllegal)?;
-        self.verify(&decoded, &user_id, now)?;
+        let key_id = self.verify(&decoded, &user_id, now)?;
         Ok(Account {
             user_id,
             expires_at: decoded.expires_at(),
+            key_id,
         })
     }
 
-    fn verify(&self, decoded: &Decoded, user_id: &UserId, now: UnixTime) -> Result<(), Failure> {
+    fn verify(
+        &self,
+        decoded: &Decoded,
+        user_id: &UserId,
+        now: UnixTime,
+    ) -> Result<Option<String>, Failure> {
         if decoded.sdk_app_id != self.sdk_app_id.get() {
             return Err(Failure::SdkAppIdMismatch);
         }
         if decoded.identifier != user_id.as_str() {
             return Err(Failure::UserIdMismatch);
         }
-        decoded.verify(&self.key, now)?;
+        let (key, state) = self.keys.signer_of(decoded).ok_or(Failure::WrongKey)?;
+        if state == KeyState::Retired {
+            return Err(Failure::RetiredKey);
+        }
+        decoded.check_life(now)?;
         if decoded.userbuf.is_some() {
             return Err(Failure::UserSigHasUserbuf);
         }
@@ -68,7 +81,7 @@ impl Sandbox {
         if decoded.expire == 0 {
             return Err(Failure::Expired);
         }
-        Ok(())
+        Ok(key.id.clone())
     }
 }
 

@@ -58,6 +58,9 @@ pub(super) enum Failure {
     /// Signed with another key, or changed after it was signed.
     #[error("UserSig fails verification: it was signed with another key, or changed after signing")]
     WrongKey,
+    /// Signed with a key that the operator has retired. No page of Chat says what becomes of a key that was replaced.
+    #[error("UserSig fails verification: it was signed with a key that is retired")]
+    RetiredKey,
     /// `TLS.time` lies ahead. The official verifiers let it pass and no table names it: a general failure of verification.
     #[error("UserSig fails verification: its time lies in the future")]
     NotYetValid,
@@ -86,7 +89,7 @@ impl Failure {
             Self::UserSigEmpty => 70002,
             Self::UserSigIllegal(_) | Self::UserSigHasUserbuf => 70003,
             Self::NotYetValid => 70005,
-            Self::WrongKey => 70009,
+            Self::WrongKey | Self::RetiredKey => 70009,
             Self::UserIdMismatch => 70013,
             Self::SdkAppIdMismatch => 70014,
             Self::SdkAppIdUnknown => 70020,

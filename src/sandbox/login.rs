@@ -20,6 +20,9 @@ pub(super) struct LoggedIn {
     /// Unix seconds; the last second in which the UserSig is valid.
     #[serde(rename = "ExpiresAt")]
     expires_at: u64,
+    /// Which key signed the UserSig, where keys have names.
+    #[serde(rename = "KeyID", skip_serializing_if = "Option::is_none")]
+    key_id: Option<String>,
 }
 
 impl Sandbox {
@@ -32,6 +35,7 @@ impl Sandbox {
         Ok(LoggedIn {
             user_id: account.user_id.to_string(),
             expires_at: account.expires_at.as_secs(),
+            key_id: account.key_id,
         })
     }
 }

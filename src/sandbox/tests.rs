@@ -1,4 +1,5 @@
 use std::io::{Read, Write};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +10,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::identity::ReservedNames;
 use crate::usersig::encode::Fields;
+use crate::usersig::ring::{KeyState, NamedKey};
+use crate::usersig::{Issuer, Lifetime, SecretKey};
 
 const APP: u32 = 1_400_000_000;
 const NOW: u64 = 1_741_000_435;
@@ -339,6 +343,37 @@ proptest! {
         prop_assert_ne!(code_of(&post(body.into())), 0);
         let named = json!({"UserID": "27149", "UserSig": user_sig, "SDKAppID": APP});
         prop_assert_ne!(code_of(&login(&named)), 0);
+    }
+}
+
+#[test]
+fn the_active_and_the_next_key_are_taken_and_named_and_a_retired_one_is_not() {
+    let keys = ["active", "next", "retired"].map(|id| NamedKey {
+        id: Some(id.to_owned()),
+        key: SecretKey::parse(&format!("{id}-{}", "k".repeat(40))).unwrap(),
+    });
+    let [active, next, retired] = keys.clone();
+    let ring = KeyRing::new(vec![
+        (active, KeyState::Active),
+        (next, KeyState::Next),
+        (retired, KeyState::Retired),
+    ]);
+    let sandbox = Sandbox::new(SdkAppId::new(APP).unwrap(), ring.unwrap());
+    for (named, code) in keys.iter().zip([0, 0, 70009]) {
+        let lifetime = Lifetime::new(Duration::from_secs(60)).unwrap();
+        let issuer = Issuer::new(SdkAppId::new(APP).unwrap(), named.key.clone(), lifetime);
+        let user = UserId::parse("27149", &ReservedNames::default()).unwrap();
+        let issued = issuer.issue(&user, UnixTime::from_secs(NOW)).unwrap();
+        let sig = issued.user_sig.expose();
+        let body = json!({"UserID": "27149", "UserSig": sig, "SDKAppID": APP});
+        let request = Request::post("/sandbox/login").body(Bytes::from(body.to_string()));
+        let response = sandbox.answer(&request.unwrap(), UnixTime::from_secs(NOW));
+        let answer: Value = serde_json::from_slice(response.body()).unwrap();
+        assert_eq!(answer["ErrorCode"], code, "{answer}");
+        match code {
+            0 => assert_eq!(answer["KeyID"], json!(named.id)),
+            _ => assert!(answer["ErrorInfo"].as_str().unwrap().ends_with("retired")),
+        }
     }
 }
 

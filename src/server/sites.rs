@@ -213,7 +213,7 @@ fn kicker(chat: &Chat) -> Result<Option<Arc<dyn Kicker>>, StartError> {
     else {
         return Ok(None);
     };
-    let signer = Signer::new(endpoint, chat.sdk_app_id, chat.secret_key.clone(), admin);
+    let signer = Signer::new(endpoint, chat.sdk_app_id, chat.keys.active().clone(), admin);
     Ok(Some(Arc::new(ChatClient::new(signer)?)))
 }
 

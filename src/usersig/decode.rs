@@ -120,6 +120,14 @@ impl Decoded {
 
     /// Checks the signature in constant time, then that `now` lies in the UserSig's life.
     pub fn verify(&self, key: &SecretKey, now: UnixTime) -> Result<(), VerifyError> {
+        if !self.is_signed_by(key) {
+            return Err(VerifyError::Signature);
+        }
+        self.check_life(now)
+    }
+
+    /// Whether the signature is this key's, compared in constant time.
+    pub fn is_signed_by(&self, key: &SecretKey) -> bool {
         let fields = Fields {
             identifier: &self.identifier,
             sdk_app_id: self.sdk_app_id,
@@ -127,9 +135,11 @@ impl Decoded {
             expire: self.expire,
             userbuf: self.userbuf.as_deref(),
         };
-        if !key.verifies(fields.signed_text().as_bytes(), &self.signature) {
-            return Err(VerifyError::Signature);
-        }
+        key.verifies(fields.signed_text().as_bytes(), &self.signature)
+    }
+
+    /// Whether `now` lies in the UserSig's life; says nothing about who signed it.
+    pub fn check_life(&self, now: UnixTime) -> Result<(), VerifyError> {
         if u64::from(self.time) > now.as_secs().saturating_add(MAX_SECONDS_AHEAD) {
             return Err(VerifyError::NotYetValid);
         }

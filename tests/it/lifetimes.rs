@@ -3,8 +3,10 @@
 use std::io::Write;
 
 use serde_json::{Value, json};
+use usersig_proxy::usersig::SecretKey;
 use usersig_proxy::usersig::decode::Decoded;
 
+use crate::support::proxy::CHAT_KEY;
 use crate::support::tokens::{now, sign};
 use crate::support::{App, Proxy, config, get, send};
 
@@ -68,6 +70,46 @@ fn a_usersig_of_the_endpoint_or_of_a_login_ends_with_its_session() {
         let answer = send(proxy.address, head + &answer);
         assert_ends(&answer.json()["chat"], end, before);
     }
+}
+
+#[test]
+fn the_active_key_alone_signs_users_and_the_administrator() {
+    let app = App::start();
+    let chat = App::with(|_, stream| {
+        let body = r#"{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}"#;
+        write!(
+            stream,
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .is_ok()
+    });
+    let keys = r#"keys = [
+    { id = "next", key = { env = "NEXT" }, state = "next" },
+    { id = "new", key = { env = "NEW" }, state = "active" },
+    { id = "old", key = { file = "chat-key" }, state = "retired" },
+]"#;
+    let endpoint = format!("endpoint = \"http://{}\"\nadmin = ", chat.address);
+    let routes = format!("{ROUTES}on_success = \"kick\"\n");
+    let text = config(app.address, &routes)
+        .replacen("secret_key = { file = \"chat-key\" }", keys, 1)
+        .replacen("admin = ", &endpoint, 1);
+    let [new, next] = ["new", "next"].map(|name| format!("{name}-{}", "5e".repeat(30)));
+    let proxy = Proxy::start_with_env(&text, &[("NEW", &new), ("NEXT", &next)]);
+    let token = bearer(&ending_at(now() + 600));
+    let login = get(proxy.address, "/_chat/usersig", &token).json();
+    assert_eq!(get(proxy.address, "/plain", &token).status, 200);
+    let kick = chat.next();
+    let (_, query) = kick.target.split_once("usersig=").unwrap();
+    let of_admin = query.split('&').next().unwrap();
+    for user_sig in [login["userSig"].as_str().unwrap(), of_admin] {
+        let decoded = Decoded::parse(user_sig).unwrap();
+        let signers = [new.as_str(), &next, CHAT_KEY];
+        let signed = signers.map(|key| decoded.is_signed_by(&SecretKey::parse(key).unwrap()));
+        assert_eq!(signed, [true, false, false]);
+    }
+    let printed = proxy.printed();
+    assert!(!printed.contains(&new) && !printed.contains(&next));
 }
 
 #[test]

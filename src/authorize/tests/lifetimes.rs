@@ -2,6 +2,8 @@
 
 use super::super::*;
 use super::site::*;
+use crate::usersig::SecretKey;
+use crate::usersig::decode::Decoded;
 
 fn capped() -> Authorizer {
     site(|settings| settings.cap_to_session = true)
@@ -63,4 +65,107 @@ fn a_session_in_its_leeway_gets_no_capped_usersig_and_loses_no_renewal() {
     let answer = renewed.judge(&capped, later(629));
     assert_eq!(answer, "usersig_endpoint: a_42 to renewal");
     assert_eq!(endpoint(&token).judge(&self::capped(), later(599)), good);
+}
+
+fn signed_by(key: &str, login: &Login) -> bool {
+    let key = format!("{key}-key-of-nobody-and-of-no-app-at-all");
+    let decoded = Decoded::parse(login.issued.user_sig.expose()).unwrap();
+    decoded.is_signed_by(&SecretKey::parse(&key).unwrap())
+}
+
+#[test]
+fn a_successor_keeps_every_usersig_where_nothing_of_it_changed() {
+    let site = site(|_| ());
+    let (token, other) = (a("42"), a("43"));
+    let first = endpoint(&token).login(&site).issued;
+    let next = site.succeeded_by(settings(|settings| settings.endpoint = None));
+    assert_eq!(endpoint(&token).judge(&next, NOW), "route_not_found");
+    let again = get("/me").bearer(&token).login_at(&next, later(5));
+    assert_eq!((again.issued, again.lookup), (first, Lookup::Hit));
+    // What was logged out stays so, and the old one's answers still count.
+    let session = endpoint(&other).login(&site).issued;
+    let same = get("/me").bearer(&other).login_at(&next, later(5));
+    assert_eq!((same.issued, same.lookup), (session, Lookup::Hit));
+    assert_eq!(next.cached_users(), 2);
+}
+
+#[test]
+fn c4_a_successor_with_other_lives_starts_with_an_empty_cache() {
+    let changes: [(&str, fn(&mut Settings)); 5] = [
+        ("lifetime", |settings| {
+            settings.issuer = issuer_with("the", 2 * MIN_REMAINING);
+        }),
+        ("min_remaining", |settings| {
+            settings.min_remaining = 2 * MIN_REMAINING;
+        }),
+        ("cap", |settings| settings.cap_to_session = true),
+        ("capacity", |settings| {
+            settings.cache_capacity = NonZeroUsize::MIN;
+        }),
+        ("app", |settings| {
+            let key = "the-key-of-nobody-and-of-no-app-at-all";
+            settings.issuer = Issuer::new(
+                SdkAppId::new(1_400_000_001).unwrap(),
+                SecretKey::parse(key).unwrap(),
+                settings.issuer.lifetime(),
+            );
+        }),
+    ];
+    for (name, change) in changes {
+        let site = site(|_| ());
+        endpoint(&a("42")).login(&site);
+        let next = site.succeeded_by(settings(change));
+        assert_eq!(next.cached_users(), 0, "{name}");
+        let login = endpoint(&a("42")).login(&next);
+        assert_eq!(login.lookup, Lookup::Issued { evicted: false }, "{name}");
+        assert_eq!(site.cached_users(), 1, "{name}");
+    }
+}
+
+#[test]
+fn c4_c7_another_key_supersedes_and_old_requests_put_nothing_back() {
+    let site = site(|_| ());
+    let token = a("42");
+    let of_old = endpoint(&token).login(&site);
+    let with =
+        |key: &'static str| settings(move |settings| settings.issuer = issuer_with(key, LIFETIME));
+    let next = site.succeeded_by(with("next"));
+    let of_next = endpoint(&token).login(&next);
+    assert_eq!(of_next.lookup, Lookup::Superseded);
+    assert!(signed_by("the", &of_old) && signed_by("next", &of_next));
+    // A request that the old one judges yet.
+    let late = endpoint(&token).login(&site);
+    assert_eq!((late.lookup, signed_by("the", &late)), (Lookup::Late, true));
+    let again = endpoint(&token).login(&next);
+    assert_eq!((again.issued, again.lookup), (of_next.issued, Lookup::Hit));
+    // One for a user who was not there yet: it goes at the next look-up.
+    endpoint(&a("43")).login(&site);
+    let other = endpoint(&a("43")).login(&next);
+    assert_eq!(other.lookup, Lookup::Superseded);
+    assert!(signed_by("next", &other));
+    // Back to the key before: that counts as another key again.
+    let back = next.succeeded_by(with("the"));
+    let of_back = endpoint(&token).login_at(&back, later(1));
+    assert_eq!(of_back.lookup, Lookup::Superseded);
+    assert!(signed_by("the", &of_back));
+    assert_eq!(endpoint(&token).login(&next).lookup, Lookup::Late);
+}
+
+#[test]
+fn a_logout_counts_for_the_successor_too() {
+    let site = site(|_| ());
+    let (ended, other) = (a_for("42", 600), a_for("42", 601));
+    let old = endpoint(&ended).login(&site).issued;
+    let session = BearerToken::parse(&ended).unwrap();
+    let (user, claims) = site
+        .identify(&session, caller::Wanted::Nothing, NOW)
+        .unwrap();
+    site.state
+        .log_out(&Session::new(&session, &claims, &user.user_id), NOW);
+    let next = site.succeeded_by(settings(|_| ()));
+    let refused = "usersig_endpoint: token_invalid (logged_out)";
+    assert_eq!(endpoint(&ended).judge(&next, NOW), refused);
+    let new = endpoint(&other).login(&next);
+    assert_eq!(new.lookup, Lookup::Superseded);
+    assert!(new.issued.issued_at > old.issued_at);
 }

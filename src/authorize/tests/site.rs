@@ -116,6 +116,12 @@ impl Request {
 
 /// A site with two issuers and a route of every kind, changed as the test wants it.
 pub(super) fn site(change: impl FnOnce(&mut Settings)) -> Authorizer {
+    let state = State::in_memory(Limits::default());
+    Authorizer::new(settings(change), Arc::new(state))
+}
+
+/// What [`site`] is made of.
+pub(super) fn settings(change: impl FnOnce(&mut Settings)) -> Settings {
     let mut routes = strict_routes();
     routes.push(route("/secret", &[], Access::Deny, Inject::default()));
     let mut settings = Settings {
@@ -137,17 +143,23 @@ pub(super) fn site(change: impl FnOnce(&mut Settings)) -> Authorizer {
             claim_rules("a_", &[]),
             claim_rules("b_", &[("/type", "access")]),
         ],
-        issuer: Issuer::new(
-            SdkAppId::new(1_400_000_000).unwrap(),
-            SecretKey::parse("the-key-of-nobody-and-of-no-app-at-all").unwrap(),
-            Lifetime::new(LIFETIME).unwrap(),
-        ),
+        issuer: issuer_with("the", LIFETIME),
         min_remaining: MIN_REMAINING,
         cap_to_session: false,
         cache_capacity: NonZeroUsize::new(64).unwrap(),
     };
     change(&mut settings);
-    Authorizer::new(settings, Arc::new(State::in_memory(Limits::default())))
+    settings
+}
+
+/// Signs UserSigs with the key of this name.
+pub(super) fn issuer_with(key: &str, lifetime: Duration) -> Issuer {
+    let key = format!("{key}-key-of-nobody-and-of-no-app-at-all");
+    Issuer::new(
+        SdkAppId::new(1_400_000_000).unwrap(),
+        SecretKey::parse(&key).unwrap(),
+        Lifetime::new(lifetime).unwrap(),
+    )
 }
 
 /// Lets every spelling through, and a catch-all route instead of any that denies, so that a leak would show.

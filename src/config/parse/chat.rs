@@ -1,5 +1,7 @@
 //! The Chat application and the life of its UserSigs.
 
+mod ring;
+
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -9,12 +11,13 @@ use crate::config::secrets::Secrets;
 use crate::identity::{ReservedNames, UserId};
 use crate::policy::RouteTable;
 use crate::rest_api::sign::Endpoint;
-use crate::usersig::{Lifetime, SdkAppId, SecretKey};
+use crate::usersig::ring::KeyRing;
+use crate::usersig::{Lifetime, SdkAppId};
 
 /// What `[chat]` says.
 pub(super) struct Section {
     pub(super) sdk_app_id: SdkAppId,
-    pub(super) secret_key: SecretKey,
+    pub(super) keys: KeyRing,
     pub(super) admin: String,
     pub(super) endpoint: Option<Endpoint>,
     pub(super) lifetime: Lifetime,
@@ -29,6 +32,7 @@ pub(super) fn section(root: &Table<'_>, secrets: &Secrets<'_>) -> Option<Section
         .table(&[
             "sdk_app_id",
             "secret_key",
+            "keys",
             "admin",
             "region",
             "endpoint",
@@ -37,9 +41,7 @@ pub(super) fn section(root: &Table<'_>, secrets: &Secrets<'_>) -> Option<Section
     let sdk_app_id = table
         .require("sdk_app_id", "the SDKAppID of the console")
         .and_then(|value| sdk_app_id(&value));
-    let secret_key = table
-        .require("secret_key", "secret_key = { env = \"CHAT_SECRET_KEY\" }")
-        .and_then(|value| secret_key(&value, secrets));
+    let keys = ring::keys(&table, secrets);
     let admin = table
         .require(
             "admin",
@@ -54,7 +56,7 @@ pub(super) fn section(root: &Table<'_>, secrets: &Secrets<'_>) -> Option<Section
     let cache_capacity = usersig.integer_or("cache_capacity", 1_000_000, 1..=100_000_000);
     Some(Section {
         sdk_app_id: sdk_app_id?,
-        secret_key: secret_key?,
+        keys: keys?,
         admin: admin?,
         endpoint,
         lifetime: Lifetime::new(lifetime).ok()?,
@@ -120,25 +122,6 @@ pub(super) fn account(value: &Value<'_>) -> Option<String> {
 fn sdk_app_id(value: &Value<'_>) -> Option<SdkAppId> {
     let number = value.integer(1..=u32::MAX.into())?;
     SdkAppId::new(u32::try_from(number).ok()?)
-}
-
-fn secret_key(value: &Value<'_>, secrets: &Secrets<'_>) -> Option<SecretKey> {
-    let bytes = secrets.read(value)?;
-    let text = std::str::from_utf8(bytes.expose()).unwrap_or("\u{fffd}");
-    let key = match SecretKey::parse(text) {
-        Ok(key) => key,
-        Err(error) => {
-            value.error(error.to_string(), "");
-            return None;
-        }
-    };
-    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        value.warn(
-            "the key is not 64 hexadecimal characters",
-            "the console shows it under Basic Information; it is used as it stands there",
-        );
-    }
-    Some(key)
 }
 
 fn min_remaining(table: &Table<'_>, lifetime: Duration) -> Duration {

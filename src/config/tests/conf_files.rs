@@ -123,7 +123,8 @@ fn the_reference_names_every_key_that_exists() {
         .replace(
             "encoding = \"utf8\" }\nrequire",
             "encoding = \"utf8\", zzz = 0 }\nrequire",
-        );
+        )
+        .replace("secret_key = {", "keys = [{ zzz = 0 }]\nsecret_key = {");
     let world = World::new();
     let errors = world.errors(&spoilt);
     let listed: Vec<&str> = errors

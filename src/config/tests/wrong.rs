@@ -745,6 +745,58 @@ admin = "root""#,
         ],
     },
     Row {
+        name: "keys beside secret_key",
+        from: r#"admin = "root""#,
+        to: r#"keys = [{ id = "a", key = { env = "CHAT" }, state = "active" }]
+admin = "root""#,
+        errors: &["7:8: chat.keys: stands beside secret_key (one of the two)"],
+    },
+    Row {
+        name: "keys without an active one",
+        from: r#"secret_key = { env = "CHAT" }"#,
+        to: r#"keys = [{ id = "a", key = { env = "CHAT" }, state = "next" }]"#,
+        errors: &[
+            r#"6:8: chat.keys: has no active key (exactly one has state = "active"; it signs)"#,
+        ],
+    },
+    Row {
+        name: "no keys at all",
+        from: r#"secret_key = { env = "CHAT" }"#,
+        to: "keys = []",
+        errors: &[r#"6:8: chat.keys: is empty (exactly one has state = "active"; it signs)"#],
+    },
+    Row {
+        name: "one key twice, with one name, both active",
+        from: r#"secret_key = { env = "CHAT" }"#,
+        to: r#"keys = [
+{ id = "a", key = { env = "CHAT" }, state = "active" },
+{ id = "a", key = { env = "CHAT" }, state = "active" }]"#,
+        errors: &[
+            "8:1: chat.keys[2]: has the id of the key in line 7 (give each its own)",
+            "8:1: chat.keys[2]: is the same key as that in line 7 (each key is listed once)",
+            r#"8:1: chat.keys[2]: is active, and so is the key in line 7 (exactly one has state = "active"; it signs)"#,
+        ],
+    },
+    Row {
+        name: "a key without anything",
+        from: r#"secret_key = { env = "CHAT" }"#,
+        to: r#"keys = [{ }, { id = "a", key = { env = "CHAT" }, state = "old" }]"#,
+        errors: &[
+            r#"6:9: chat.keys[1].id: is required (id = "2026-11", a name of your own)"#,
+            r#"6:9: chat.keys[1].key: is required (key = { env = "CHAT_SECRET_KEY" })"#,
+            r#"6:9: chat.keys[1].state: is required (state = "active", "next" or "retired")"#,
+            r#"6:58: chat.keys[2].state: must be one of "active", "next", "retired""#,
+        ],
+    },
+    Row {
+        name: "a key in the file",
+        from: r#"secret_key = { env = "CHAT" }"#,
+        to: r#"keys = [{ id = "a", key = "f00d", state = "active" }]"#,
+        errors: &[
+            r#"6:27: chat.keys[1].key: a secret does not stand in this file (write { file = ".." }, { env = "NAME" } or { credential = "name" })"#,
+        ],
+    },
+    Row {
         name: "an SDKAppID of zero",
         from: "1400000000",
         to: "0",

@@ -5,6 +5,7 @@ use usersig_proxy::usersig::decode::Decoded;
 
 use super::{Folder, QUICKSTART};
 use crate::support::program::{Finished, finish, finish_with_input, program};
+use crate::support::proxy::CHAT_KEY;
 use crate::support::tokens::{now, sign, sign_with};
 
 #[test]
@@ -67,6 +68,61 @@ fn a_usersig_is_verified_with_the_configurations_key() {
             "{case}: {shown:?}"
         );
     }
+}
+
+#[test]
+fn the_key_that_signed_a_usersig_is_named_and_a_retired_one_is_no_good() {
+    let folder = Folder::new();
+    folder.secret("other-key", &CHAT_KEY.replace("7e57", "5e7e"));
+    let config = |name: &str, active: &str, state: &str| {
+        let standby = ["chat-key", "other-key"].map(|file| match file == active {
+            true => {
+                format!("{{ id = \"{file}\", key = {{ file = \"{file}\" }}, state = \"active\" }}")
+            }
+            false => {
+                format!("{{ id = \"{file}\", key = {{ file = \"{file}\" }}, state = \"{state}\" }}")
+            }
+        });
+        let keys = format!("keys = [{}]", standby.join(", "));
+        folder.config(name, |text| {
+            text.replace("secret_key = { file = \"chat-key\" }", &keys)
+        })
+    };
+    let before = config("before.toml", "chat-key", "next");
+    let after = config("after.toml", "other-key", "retired");
+    let both_ways = config("next.toml", "other-key", "next");
+    let minted = finish(&mut program(["mint", "-c", &before, "-u", "27149"]));
+    for (config, code, said) in [
+        (
+            &before,
+            0,
+            "  key        chat-key, active\n  verified   yes\n",
+        ),
+        (
+            &both_ways,
+            0,
+            "  key        chat-key, next\n  verified   yes\n",
+        ),
+        (&after, 1, "  key        chat-key, retired\n"),
+    ] {
+        let shown = finish(&mut program([
+            "inspect",
+            "-c",
+            config,
+            minted.stdout.trim(),
+        ]));
+        assert_eq!(shown.code, Some(code), "{shown:?}");
+        assert!(shown.stdout.ends_with(said), "{shown:?}");
+        assert_eq!(shown.stderr.contains("its key is retired"), code == 1);
+    }
+    let minted = finish(&mut program(["mint", "-c", &after, "-u", "27149"]));
+    let shown = finish(&mut program([
+        "inspect",
+        "-c",
+        &after,
+        minted.stdout.trim(),
+    ]));
+    assert!(shown.stdout.contains("other-key, active"), "{shown:?}");
 }
 
 #[test]
