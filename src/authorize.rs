@@ -265,8 +265,9 @@ impl Authorizer {
             true => Arc::clone(&self.cache),
             false => Self::new_cache(&settings),
         };
+        let verifier = settings.verifier.clone().succeeding(&self.verifier.load());
         Self {
-            verifier: ArcSwap::from_pointee(settings.verifier.clone()),
+            verifier: ArcSwap::from_pointee(verifier),
             state: Arc::clone(&self.state),
             cache,
             key_version,

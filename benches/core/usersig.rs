@@ -3,12 +3,14 @@
 use std::cell::LazyCell;
 use std::hint::black_box;
 use std::num::NonZeroUsize;
+use std::sync::LazyLock;
 
 use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion};
 use flate2::{Compress, Compression, FlushCompress};
 use usersig_proxy::identity::UserId;
 use usersig_proxy::state::Generation;
+use usersig_proxy::token::keys::trust::{KeyFingerprint, Trust, TrustedKeys};
 use usersig_proxy::usersig::Issuer;
 use usersig_proxy::usersig::cache::{KeyVersion, Lookup, Signing, UserSigCache};
 use usersig_proxy::usersig::decode::Decoded;
@@ -130,8 +132,18 @@ fn signing(issuer: &Issuer) -> Signing<'_> {
         key_version: KeyVersion::default(),
         generation: Generation::FIRST,
         session_end: None,
+        trust: Trust {
+            key: TRUSTED.0,
+            keys: &TRUSTED.1,
+        },
     }
 }
+
+/// Never asked: nothing changes them.
+static TRUSTED: LazyLock<(KeyFingerprint, TrustedKeys)> = LazyLock::new(|| {
+    let key = KeyFingerprint::of("bench", b"the only one");
+    (key, TrustedKeys::new(vec![key]))
+});
 
 fn fields(user: &UserId) -> Fields<'_> {
     Fields {

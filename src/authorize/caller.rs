@@ -13,6 +13,7 @@ use crate::rejection::Rejection;
 use crate::state::{Generation, RenewError, Session};
 use crate::time::UnixTime;
 use crate::token::extract::{ExtractError, Extracted};
+use crate::token::keys::trust::Trust;
 use crate::token::verify::SessionClaims;
 use crate::token::{BearerToken, TokenError};
 use crate::usersig::cache::{LookupError, Signing};
@@ -68,7 +69,10 @@ impl Authorizer {
         wanted: Wanted,
         now: UnixTime,
     ) -> Result<(User, SessionClaims), Rejection> {
-        let session = self.verify(token, now)?;
+        let verifier = self.verifier.load();
+        let session = verifier
+            .verify(token, now)
+            .map_err(|error: TokenError| Rejection::Token(error))?;
         let rules = self.rules_for(&session)?;
         if rules.unmet(session.claims()).is_some() {
             return Err(Rejection::AccessDenied);
@@ -84,7 +88,19 @@ impl Authorizer {
         }
         let generation = self.generation(&Session::new(token, &session, &user_id), wanted, now)?;
         let login = generation
-            .map(|generation| self.login(&user_id, generation, session_end, now))
+            .map(|generation| {
+                let signing = Signing {
+                    issuer: &self.settings.issuer,
+                    key_version: self.key_version,
+                    generation,
+                    session_end,
+                    trust: Trust {
+                        key: session.key(),
+                        keys: verifier.trusted(),
+                    },
+                };
+                self.login(&user_id, &signing, now)
+            })
             .transpose()?;
         let user = User {
             user_id,
@@ -92,11 +108,6 @@ impl Authorizer {
             login,
         };
         Ok((user, session))
-    }
-
-    fn verify(&self, token: &BearerToken, now: UnixTime) -> Result<SessionClaims, Rejection> {
-        let verified = self.verifier.load().verify(token, now);
-        verified.map_err(|error: TokenError| Rejection::Token(error))
     }
 
     fn rules_for(&self, session: &SessionClaims) -> Result<&ClaimRules, Rejection> {
@@ -128,26 +139,18 @@ impl Authorizer {
     fn login(
         &self,
         user_id: &UserId,
-        generation: Generation,
-        session_end: Option<UnixTime>,
+        signing: &Signing<'_>,
         now: UnixTime,
     ) -> Result<Login, Rejection> {
-        let issuer = &self.settings.issuer;
-        let signing = Signing {
-            issuer,
-            key_version: self.key_version,
-            generation,
-            session_end,
-        };
-        let looked_up = self.cache.get_or_issue(user_id, &signing, now);
+        let looked_up = self.cache.get_or_issue(user_id, signing, now);
         let (issued, lookup) = looked_up.map_err(|error| match error {
             LookupError::TooEarly { retry_after } => Rejection::UserSigTooEarly { retry_after },
             LookupError::SessionEnds => Rejection::Token(TokenError::Expired),
             LookupError::Issue(_) => Rejection::Internal,
         })?;
         Ok(Login {
-            sdk_app_id: issuer.sdk_app_id(),
-            refresh_after: self.cache.refresh_after(&issued, &signing, now),
+            sdk_app_id: signing.issuer.sdk_app_id(),
+            refresh_after: self.cache.refresh_after(&issued, signing, now),
             issued,
             lookup,
         })

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::identity::ReservedNames;
 use crate::token::BearerToken;
+use crate::token::keys::trust::{KeyFingerprint, Trust, TrustedKeys};
 use crate::usersig::cache::{KeyVersion, Lookup, Signing, UserSigCache};
 use crate::usersig::{Issuer, Lifetime, SdkAppId, SecretKey};
 
@@ -446,6 +447,8 @@ proptest! {
             Lifetime::new(Duration::from_secs(86_400)).unwrap(),
         );
         let cache = UserSigCache::new(NonZeroUsize::MIN, Duration::from_secs(3600));
+        let key = KeyFingerprint::of("test", b"the only one");
+        let trust = Trust { key, keys: &TrustedKeys::new(vec![key]) };
         let (state, ada, live) = (state(), user("ada"), token("aa.live.cc"));
         let session = session(&live, &ada);
         let (mut now, mut superseded, mut since) = (START, Vec::new(), Vec::new());
@@ -455,7 +458,7 @@ proptest! {
         let mut raised_at = UnixTime::from_secs(0);
         for (index, step) in steps.into_iter().enumerate() {
             let get = |(generation, now)| {
-                let signing = Signing { issuer: &issuer, key_version: KeyVersion(1), generation, session_end: None };
+                let signing = Signing { issuer: &issuer, key_version: KeyVersion(1), generation, session_end: None, trust };
                 cache.get_or_issue(&ada, &signing, now)
             };
             match step {

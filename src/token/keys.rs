@@ -10,6 +10,7 @@ mod algorithm;
 mod jwks;
 pub mod location;
 mod public;
+pub mod trust;
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use self::algorithm::Primitive;
 pub use self::algorithm::{Algorithm, AlgorithmError, KeyKind};
 pub use self::jwks::{IgnoredKey, IgnoredKeyReason};
 use self::public::PublicKey;
+use self::trust::KeyFingerprint;
 use super::TokenError;
 use crate::json::JsonError;
 use crate::secret::SecretBytes;
@@ -82,6 +84,11 @@ impl KeySet {
         !self.0.is_empty()
     }
 
+    /// The names of its keys; one that serves several algorithms is there several times.
+    pub(super) fn fingerprints(&self) -> impl Iterator<Item = KeyFingerprint> {
+        self.0.iter().map(|key| key.fingerprint)
+    }
+
     /// Whether a key has this id, whatever its algorithm.
     pub fn has_id(&self, id: &str) -> bool {
         self.0.iter().any(|key| key.id.as_deref() == Some(id))
@@ -122,6 +129,7 @@ fn only<'a>(mut keys: impl Iterator<Item = &'a Key>) -> Result<&'a Key, TokenErr
 pub(super) struct Key {
     id: Option<String>,
     algorithm: Algorithm,
+    fingerprint: KeyFingerprint,
     material: Material,
 }
 
@@ -151,6 +159,7 @@ impl Key {
         Ok(Self {
             id: None,
             algorithm,
+            fingerprint: KeyFingerprint::of("secret", secret.expose()),
             material: Material::Mac(Box::new(hmac::Key::new(mac, secret.expose()))),
         })
     }
@@ -163,8 +172,14 @@ impl Key {
         Ok(Self {
             id,
             algorithm,
+            fingerprint: key.fingerprint(),
             material: Material::Signature(key.for_algorithm(algorithm)?),
         })
+    }
+
+    /// The name of the key, whatever its id and algorithm.
+    pub(super) fn fingerprint(&self) -> KeyFingerprint {
+        self.fingerprint
     }
 
     /// Whether `signature` was made over `message` with this key; a MAC is compared in constant time.

@@ -16,6 +16,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use self::header::Header;
+use super::keys::trust::{KeyFingerprint, TrustedKeys};
 use super::keys::{Algorithm, KeySet};
 use super::{BearerToken, TokenError};
 use crate::json::{self, Object};
@@ -40,6 +41,7 @@ pub struct TokenIssuer {
 #[derive(Clone, Debug)]
 pub struct Verifier {
     issuers: Vec<Issuer>,
+    trusted: TrustedKeys,
     leeway: Duration,
     max_lifetime: Duration,
 }
@@ -59,6 +61,7 @@ pub struct SessionClaims {
     issuer: usize,
     issuer_name: Arc<str>,
     algorithm: Algorithm,
+    key: KeyFingerprint,
     claims: Object,
     expires_at: UnixTime,
 }
@@ -103,8 +106,10 @@ impl Verifier {
         }
         issuers.iter().try_for_each(refuse_incomplete)?;
         refuse_overlap(&issuers)?;
+        let issuers: Vec<_> = issuers.into_iter().enumerate().map(Issuer::new).collect();
         Ok(Self {
-            issuers: issuers.into_iter().enumerate().map(Issuer::new).collect(),
+            trusted: trusted_keys(&issuers),
+            issuers,
             leeway,
             max_lifetime,
         })
@@ -116,7 +121,26 @@ impl Verifier {
         if let Some(issuer) = verifier.issuers.get_mut(issuer) {
             issuer.settings.keys = keys;
         }
-        verifier
+        verifier.succeeding(self)
+    }
+
+    /// The same verifier in place of another: its trusted keys keep their number when they are the same.
+    pub fn succeeding(self, before: &Self) -> Self {
+        Self {
+            trusted: trusted_keys(&self.issuers).succeeding(&before.trusted),
+            ..self
+        }
+    }
+
+    /// The keys that it verifies with now.
+    pub fn trusted(&self) -> &TrustedKeys {
+        &self.trusted
+    }
+
+    /// The keys of the issuer with this name in the configuration.
+    pub fn keys_of(&self, name: &str) -> Option<&KeySet> {
+        let issuer = self.issuers.iter().find(|issuer| &*issuer.name == name)?;
+        Some(&issuer.settings.keys)
     }
 
     /// The claims of `token` if everything about it is right at `now`.
@@ -125,7 +149,7 @@ impl Verifier {
         let header = Header::parse(parts.header)?;
         let claims = decode_object(parts.payload, TokenError::BadPayload)?;
         let issuer = self.find_issuer(&claims)?;
-        issuer.check_signature(&header, parts.signed, parts.signature)?;
+        let key = issuer.check_signature(&header, parts.signed, parts.signature)?;
         issuer.check_audience(&claims)?;
         let times = Times::parse(&claims)?;
         self.check_times(&times, now)?;
@@ -133,6 +157,7 @@ impl Verifier {
             issuer: issuer.index,
             issuer_name: Arc::clone(&issuer.name),
             algorithm: header.algorithm,
+            key,
             claims,
             expires_at: times.expires_at,
         })
@@ -202,6 +227,11 @@ impl SessionClaims {
         self.algorithm
     }
 
+    /// The key that verified it, as a key of its issuer.
+    pub fn key(&self) -> KeyFingerprint {
+        self.key
+    }
+
     /// All claims, as signed.
     pub fn claims(&self) -> &Object {
         &self.claims
@@ -260,6 +290,7 @@ fn refuse_overlap(issuers: &[TokenIssuer]) -> Result<(), VerifierError> {
 struct Issuer {
     index: usize,
     name: Arc<str>,
+    fingerprint: KeyFingerprint,
     settings: TokenIssuer,
 }
 
@@ -268,6 +299,7 @@ impl Issuer {
         Self {
             index,
             name: settings.name.as_str().into(),
+            fingerprint: KeyFingerprint::of("issuer", settings.name.as_bytes()),
             settings,
         }
     }
@@ -277,7 +309,7 @@ impl Issuer {
         header: &Header,
         signed: &str,
         signature: &str,
-    ) -> Result<(), TokenError> {
+    ) -> Result<KeyFingerprint, TokenError> {
         if !self.settings.algorithms.contains(&header.algorithm) {
             return Err(TokenError::AlgorithmNotAllowed);
         }
@@ -289,7 +321,7 @@ impl Issuer {
         if !key.verifies(signed.as_bytes(), &signature) {
             return Err(TokenError::SignatureInvalid);
         }
-        Ok(())
+        Ok(key.fingerprint() ^ self.fingerprint)
     }
 
     fn check_audience(&self, claims: &Object) -> Result<(), TokenError> {
@@ -310,6 +342,15 @@ impl Issuer {
         }
         Ok(())
     }
+}
+
+fn trusted_keys(issuers: &[Issuer]) -> TrustedKeys {
+    let of_issuer = |issuer: &Issuer| {
+        let keys = issuer.settings.keys.fingerprints();
+        let keys = keys.map(|key| key ^ issuer.fingerprint);
+        keys.collect::<Vec<_>>()
+    };
+    TrustedKeys::new(issuers.iter().flat_map(of_issuer).collect())
 }
 
 /// RFC 7519 section 4.1.3: one string, or a list of strings.

@@ -3,7 +3,7 @@
 //! A stable value is what it is for: clients and logs see one UserSig, and one user's parallel requests do not make many.
 //! It is bounded in users, allocates as it fills, and is split into shards so that two threads seldom meet on a lock.
 //! A value counts under the key and the generation that it was issued with: after a logout, kick, renewal or change of the
-//! key the next look-up issues anew. Where a UserSig may not outlive its session, one user has a few of them, and a
+//! key the next look-up issues anew, and also when the key is gone that verified the session it was for. Where a UserSig may not outlive its session, one user has a few of them, and a
 //! session is handed the one that ends last of those that end in time.
 
 mod entry;
@@ -21,6 +21,7 @@ use super::{IssueError, IssuedUserSig, Issuer};
 use crate::identity::UserId;
 use crate::state::{Generation, MAX_AHEAD as MAX_ISSUED_AHEAD};
 use crate::time::UnixTime;
+use crate::token::keys::trust::Trust;
 
 /// UserSigs by user, for one application.
 pub struct UserSigCache {
@@ -45,6 +46,8 @@ pub struct Signing<'a> {
     pub generation: Generation,
     /// The end of the session, where no UserSig may outlive it.
     pub session_end: Option<UnixTime>,
+    /// What the session is believed by.
+    pub trust: Trust<'a>,
 }
 
 /// Why a look-up has nothing to hand out.
@@ -76,9 +79,9 @@ pub enum Lookup {
     },
     /// What was cached was too near its end, outlived the session, or was dated ahead of a clock that was set back.
     Renewed,
-    /// The cached UserSig was of an earlier generation or key.
+    /// The cached UserSig was of an earlier generation or key, or its session was verified by a key that is gone.
     Superseded,
-    /// The cached UserSig is of a later generation or key than this request knows of, so it got one of its own.
+    /// The cached UserSig is of later generation or keys than this request knows of, so it got one of its own.
     Late,
 }
 
@@ -149,9 +152,12 @@ impl UserSigCache {
         let (lookup, first) = match entry.standing(signing) {
             Standing::Late => return Ok((issue(user, signing, now, now)?, Lookup::Late)),
             Standing::Superseded { after } => (Lookup::Superseded, first_after(after, now)),
-            Standing::Current => match entry.find(&terms) {
-                Some(issued) => return Ok((issued.clone(), Lookup::Hit)),
-                None => (Lookup::Renewed, now),
+            Standing::Current => match entry.find(&terms, signing.trust) {
+                Some(issued) => return Ok((issued, Lookup::Hit)),
+                None => match entry.last_distrusted(signing.trust) {
+                    Some(last) => (Lookup::Superseded, first_after_distrusted(last, now)?),
+                    None => (Lookup::Renewed, now),
+                },
             },
         };
         let issued = issue(user, signing, first, now)?;
@@ -228,6 +234,19 @@ fn first_after(superseded: Option<UnixTime>, now: UnixTime) -> UnixTime {
     superseded
         .filter(|superseded| *superseded < latest)
         .map_or(now, |superseded| now.max(superseded.saturating_add(SECOND)))
+}
+
+/// A later date that is not ahead of the clock: nobody's kick would reach it in the same second.
+fn first_after_distrusted(last: UnixTime, now: UnixTime) -> Result<UnixTime, LookupError> {
+    if last > now.saturating_add(MAX_ISSUED_AHEAD) {
+        // Of a clock that was set back.
+        return Ok(now);
+    }
+    let retry_after = last.saturating_add(SECOND).saturating_since(now);
+    match retry_after.is_zero() {
+        true => Ok(now),
+        false => Err(LookupError::TooEarly { retry_after }),
+    }
 }
 
 fn is_dated_ahead(issued: &IssuedUserSig, now: UnixTime) -> bool {

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use usersig_proxy::usersig::SecretKey;
 use usersig_proxy::usersig::decode::Decoded;
 
+use crate::keys::with_issuer;
+use crate::support::keys::{KeyServer, Signer, key_set};
 use crate::support::proxy::CHAT_KEY;
 use crate::support::tokens::{now, sign};
 use crate::support::{App, Proxy, config, get, send};
@@ -125,4 +127,40 @@ fn a_session_within_its_leeway_passes_but_gets_no_usersig_that_would_outlive_it(
         }
         assert_eq!(get(proxy.address, "/plain", &over).status, 200);
     }
+}
+
+#[test]
+fn k5_c4_the_usersig_of_a_withdrawn_key_is_superseded_within_the_refresh_interval() {
+    let (app, old, new) = (App::start(), Signer::new("old"), Signer::new("new"));
+    let server = KeyServer::start(key_set(&[&old, &new]));
+    let url = format!("http://{}/keys", server.address);
+    let lines = format!("keys = {{ jwks_url = \"{url}\", refresh = \"10s\" }}");
+    let proxy = with_issuer(&app, "EdDSA", &lines);
+    proxy.log_line(|line| line["message"] == "new key set");
+    let login = |token: &str| {
+        let answer = get(proxy.address, "/_chat/usersig", token);
+        (answer.status == 200).then(|| answer.json()["userSig"].as_str().unwrap().to_owned())
+    };
+    let (of_old, of_new) = (old.bearer("42"), new.bearer("42"));
+    let first = login(&of_old).unwrap();
+    assert_eq!(login(&of_new).as_ref(), Some(&first));
+    assert_eq!(login(&new.bearer("43")), login(&new.bearer("43")));
+
+    server.answer(key_set(&[&new]));
+    let before = server.fetches();
+    while let Some(same) = login(&of_old) {
+        assert_eq!(same, first);
+        assert!(
+            server.fetches() < before + 2,
+            "the withdrawn key still counts"
+        );
+    }
+    let second = login(&of_new).unwrap();
+    let date = |sig: &str| Decoded::parse(sig).unwrap().time;
+    assert!(date(&second) > date(&first));
+    assert_eq!(login(&of_new).as_ref(), Some(&second));
+    assert_eq!(
+        get(proxy.address, "/_chat/usersig", &of_old).code(),
+        "token_invalid"
+    );
 }

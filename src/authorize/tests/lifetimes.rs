@@ -2,6 +2,7 @@
 
 use super::super::*;
 use super::site::*;
+use crate::token::keys::KeySet;
 use crate::usersig::SecretKey;
 use crate::usersig::decode::Decoded;
 
@@ -168,4 +169,79 @@ fn a_logout_counts_for_the_successor_too() {
     let new = endpoint(&other).login(&next);
     assert_eq!(new.lookup, Lookup::Superseded);
     assert!(new.issued.issued_at > old.issued_at);
+}
+
+/// The keys of issuer a after its secret was changed.
+fn other_keys() -> KeySet {
+    token_issuer("a", ISSUER_A, SECRET_C).keys
+}
+
+fn signed_anew(subject: &str) -> String {
+    sign(SECRET_C, &claims(ISSUER_A, subject))
+}
+
+const SECRET_C: &str = "issuer a's next secret of the tests, long enough";
+
+#[test]
+fn k5_c4_a_withdrawn_key_verifies_nothing_and_what_hung_on_it_is_superseded() {
+    let site = site(|_| ());
+    let of_a = endpoint(&a("42")).login(&site).issued;
+    let of_b = endpoint(&b("42", "access")).login(&site).issued;
+    // The twin: the same key once more changes nothing.
+    site.replace_keys(0, &token_issuer("a", ISSUER_A, SECRET_A).keys);
+    let same = endpoint(&a("42")).login_at(&site, later(5));
+    assert_eq!((same.issued, same.lookup), (of_a.clone(), Lookup::Hit));
+
+    site.replace_keys(0, &other_keys());
+    let refused = "usersig_endpoint: token_invalid (signature_invalid)";
+    assert_eq!(endpoint(&a("42")).judge(&site, later(5)), refused);
+    let new = endpoint(&signed_anew("42")).login_at(&site, later(5));
+    assert_eq!(new.lookup, Lookup::Superseded);
+    assert_eq!(new.issued.issued_at, later(5));
+    assert_ne!(new.issued, of_a);
+    let again = endpoint(&signed_anew("42")).login_at(&site, later(6));
+    assert_eq!((again.issued, again.lookup), (new.issued, Lookup::Hit));
+    // Another issuer's key is still there.
+    let other = endpoint(&b("42", "access")).login_at(&site, later(6));
+    assert_eq!((other.issued, other.lookup), (of_b, Lookup::Hit));
+}
+
+#[test]
+fn k5_c4_a_key_that_a_reload_takes_away_counts_as_withdrawn() {
+    for (is_changed, token, new, late) in [
+        (false, a("42"), Lookup::Hit, Lookup::Hit),
+        (true, signed_anew("42"), Lookup::Superseded, Lookup::Late),
+    ] {
+        let site = site(|_| ());
+        endpoint(&a("42")).login(&site);
+        let next = site.succeeded_by(settings(|settings| {
+            if is_changed {
+                settings.verifier = settings.verifier.with_keys(0, other_keys());
+            }
+        }));
+        let login = endpoint(&token).login_at(&next, later(5));
+        assert_eq!(login.lookup, new, "changed: {is_changed}");
+        // A request that the old one judges yet.
+        let login = endpoint(&a("42")).login_at(&site, later(5));
+        assert_eq!(login.lookup, late, "changed: {is_changed}");
+    }
+}
+
+#[test]
+fn a_successor_may_go_on_with_keys_that_were_fetched() {
+    let site = site(|_| ());
+    let issued = endpoint(&a("42")).login(&site).issued;
+    let next = site.succeeded_by(settings(|settings| {
+        settings.verifier = settings.verifier.with_keys(0, KeySet::unavailable());
+    }));
+    let unavailable = "usersig_endpoint: keys_unavailable";
+    assert!(
+        endpoint(&a("42"))
+            .judge(&next, NOW)
+            .starts_with(unavailable)
+    );
+    assert!(site.keys_of("nobody").is_none());
+    next.replace_keys(0, &site.keys_of("a").unwrap());
+    let login = endpoint(&a("42")).login_at(&next, later(5));
+    assert_eq!((login.issued, login.lookup), (issued, Lookup::Hit));
 }

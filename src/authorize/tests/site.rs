@@ -146,7 +146,8 @@ pub(super) fn settings(change: impl FnOnce(&mut Settings)) -> Settings {
         issuer: issuer_with("the", LIFETIME),
         min_remaining: MIN_REMAINING,
         cap_to_session: false,
-        cache_capacity: NonZeroUsize::new(64).unwrap(),
+        // Room for all in whichever shard they meet.
+        cache_capacity: NonZeroUsize::new(6400).unwrap(),
     };
     change(&mut settings);
     settings

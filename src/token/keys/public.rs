@@ -10,6 +10,7 @@ use pem::Pem;
 
 use super::KeyError;
 use super::algorithm::{Algorithm, KeyKind, Primitive};
+use super::trust::KeyFingerprint;
 
 /// A public key whose encoding, size and curve point were checked.
 pub(super) struct PublicKey {
@@ -71,6 +72,11 @@ impl PublicKey {
     /// The type of the key.
     pub(super) fn kind(&self) -> KeyKind {
         self.kind
+    }
+
+    /// The name of the key.
+    pub(super) fn fingerprint(&self) -> KeyFingerprint {
+        KeyFingerprint::of("public key", &self.encoded)
     }
 
     /// The key ready for one algorithm of its own type.

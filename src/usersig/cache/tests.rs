@@ -1,9 +1,10 @@
-use std::sync::Barrier;
+use std::sync::{Barrier, LazyLock};
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::identity::ReservedNames;
+use crate::token::keys::trust::{KeyFingerprint, TrustedKeys};
 use crate::usersig::{Lifetime, SdkAppId, SecretKey};
 
 const START: UnixTime = UnixTime::from_secs(1_700_000_000);
@@ -27,6 +28,26 @@ fn under(issuer: &Issuer, key_version: u64, generation: Generation) -> Signing<'
         key_version: KeyVersion(key_version),
         generation,
         session_end: None,
+        trust: trust("a", &KEYS),
+    }
+}
+
+/// The keys of sessions where a test changes none.
+static KEYS: LazyLock<TrustedKeys> = LazyLock::new(|| keys(&["a"]));
+
+fn keys(names: &[&str]) -> TrustedKeys {
+    TrustedKeys::new(names.iter().map(|name| fingerprint(name)).collect())
+}
+
+fn fingerprint(name: &str) -> KeyFingerprint {
+    KeyFingerprint::of("test", name.as_bytes())
+}
+
+/// That of a session which the key of this name has verified.
+fn trust<'a>(name: &str, keys: &'a TrustedKeys) -> Trust<'a> {
+    Trust {
+        key: fingerprint(name),
+        keys,
     }
 }
 
@@ -354,7 +375,7 @@ fn alternation_dates_nothing_ahead_and_is_bounded_for_one_user() {
         }
     }
     let shard = cache.shard(&user("a")).unwrap().lock();
-    let held = shard.peek(&user("a")).unwrap().all().count();
+    let held = shard.peek(&user("a")).unwrap().len();
     assert_eq!(held, 4);
     // More sessions than are kept: those that end soonest are issued again.
     assert!(issued_anew > 0);
@@ -378,6 +399,93 @@ fn a_later_generation_supersedes_the_usersigs_of_all_sessions() {
     assert_eq!((short.issued_at, long.issued_at), (later(5), later(5)));
     assert!(!old.contains(&short) && !old.contains(&long));
     assert_eq!(get(600, 0, later(5)).1, Lookup::Late);
+}
+
+#[test]
+fn k5_c4_what_was_issued_on_the_word_of_a_withdrawn_key_is_superseded() {
+    let (cache, issuer) = (cache(100), issuer());
+    let [both, new] = [keys(&["old", "new"]), keys(&["new"])];
+    let get = |key, keys, now| {
+        let signing = Signing {
+            trust: trust(key, keys),
+            ..plain(&issuer)
+        };
+        cache.get_or_issue(&user("a"), &signing, now)
+    };
+    let (of_old, _) = get("old", &both, START).unwrap();
+    // In the second of its date there is no later one that a kick of this second would reach.
+    let early = get("new", &new, START);
+    let retry_after = Duration::from_secs(1);
+    assert_eq!(early, Err(LookupError::TooEarly { retry_after }));
+    let (of_new, lookup) = get("new", &new, later(1)).unwrap();
+    assert_eq!((of_new.issued_at, lookup), (later(1), Lookup::Superseded));
+    let again = get("new", &new, later(2)).unwrap();
+    assert_eq!(again, (of_new.clone(), Lookup::Hit));
+    // A request that was verified before the key went gets one of its own and puts nothing back.
+    let (late, lookup) = get("old", &both, later(2)).unwrap();
+    assert_eq!(lookup, Lookup::Late);
+    assert!(late != of_new && late != of_old);
+    assert_eq!(get("new", &new, later(3)).unwrap(), (of_new, Lookup::Hit));
+}
+
+#[test]
+fn a_change_of_other_keys_supersedes_nothing() {
+    let (cache, issuer) = (cache(100), issuer());
+    let mut before = None;
+    for names in [&["a", "b"][..], &["a"], &["a", "c"], &["c", "a", "d"]] {
+        let keys = keys(names);
+        let signing = Signing {
+            trust: trust("a", &keys),
+            ..plain(&issuer)
+        };
+        let (issued, _) = cache.get_or_issue(&user("a"), &signing, later(9)).unwrap();
+        assert_eq!(*before.get_or_insert(issued.clone()), issued, "{names:?}");
+    }
+}
+
+#[test]
+fn k5_what_a_session_of_the_withdrawn_key_was_handed_is_superseded_whoever_it_was_issued_for() {
+    let (cache, issuer) = (cache(100), issuer());
+    let get = |key, keys, now| {
+        let signing = Signing {
+            trust: trust(key, keys),
+            ..plain(&issuer)
+        };
+        cache.get_or_issue(&user("a"), &signing, now).unwrap()
+    };
+    let [both, new] = [keys(&["old", "new"]), keys(&["new"])];
+    let (first, _) = get("new", &both, START);
+    assert_eq!(get("old", &both, START), (first.clone(), Lookup::Hit));
+    let (second, lookup) = get("new", &new, later(1));
+    assert_eq!(lookup, Lookup::Superseded);
+    assert_ne!(first, second);
+}
+
+#[test]
+fn k5_every_sessions_usersig_is_reconsidered_under_a_cap() {
+    let (cache, issuer) = (cache(100), issuer());
+    let [both, new] = [keys(&["old", "new"]), keys(&["new"])];
+    let get = |key, keys, end, now| {
+        let signing = Signing {
+            session_end: Some(later(end)),
+            trust: trust(key, keys),
+            ..plain(&issuer)
+        };
+        cache.get_or_issue(&user("a"), &signing, now).unwrap()
+    };
+    let (long, _) = get("old", &both, 9000, START);
+    let (short, _) = get("new", &both, 600, START);
+    // The short one's own is of the key that stays.
+    assert_eq!(get("new", &new, 600, later(1)), (short, Lookup::Hit));
+    let (longer, lookup) = get("new", &new, 9000, later(1));
+    assert_eq!((longer.issued_at, lookup), (later(1), Lookup::Superseded));
+    assert_ne!(longer, long);
+    let again = get("new", &new, 9000, later(1));
+    assert_eq!(again, (longer.clone(), Lookup::Hit));
+    // Not even when the key comes back.
+    let back = keys(&["old", "new"]);
+    let again = get("old", &back, 9000, later(2));
+    assert_eq!(again, (longer, Lookup::Hit));
 }
 
 /// One thing that happens to the sessions of one user.
@@ -455,6 +563,51 @@ proptest! {
             prop_assert!(now <= refresh_after && refresh_after < issued.expires_at);
             let again = cache.get_or_issue(&user("a"), &signing, now).unwrap();
             prop_assert_eq!(again, (issued, Lookup::Hit));
+        }
+    }
+}
+
+proptest! {
+    /// Whatever keys come and go: nothing that a session of a key was handed is handed out once that key is gone.
+    #[test]
+    fn k5_nothing_that_hung_on_a_withdrawn_key_is_handed_out(
+        capped in any::<bool>(),
+        steps in prop::collection::vec((0..5_u8, 0..3_usize, 60..9000_u64), 1..60),
+    ) {
+        let (issuer, cache) = (issuer(), cache(1));
+        let (mut now, mut next) = (START, 3);
+        let mut names: Vec<usize> = (0..3).collect();
+        let list = |names: &[usize]| {
+            let keys = names.iter().map(|name| fingerprint(&name.to_string()));
+            TrustedKeys::new(keys.collect())
+        };
+        let mut trusted = list(&names);
+        let mut handed: Vec<(IssuedUserSig, usize)> = Vec::new();
+        for (step, which, life) in steps {
+            match step {
+                0 => now = now.saturating_add(Duration::from_secs(life / 9)),
+                // A key goes and another one comes.
+                1 => {
+                    names[which] = next;
+                    next += 1;
+                    trusted = list(&names);
+                }
+                _ => {
+                    let key = names[which].to_string();
+                    let signing = Signing {
+                        session_end: capped.then(|| now.saturating_add(Duration::from_secs(life))),
+                        trust: trust(&key, &trusted),
+                        ..plain(&issuer)
+                    };
+                    let Ok((issued, lookup)) = cache.get_or_issue(&user("a"), &signing, now) else {
+                        now = now.saturating_add(SECOND);
+                        continue
+                    };
+                    let gone = |(other, key): &(IssuedUserSig, usize)| *other == issued && !names.contains(key);
+                    prop_assert!(!handed.iter().any(gone), "{lookup:?}");
+                    handed.push((issued, names[which]));
+                }
+            }
         }
     }
 }
