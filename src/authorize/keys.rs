@@ -12,11 +12,6 @@ impl Authorizer {
             .rcu(|verifier| verifier.with_keys(issuer, keys.clone()));
     }
 
-    /// The keys in use of the issuer with this name, for a successor that need not fetch them anew.
-    pub fn keys_of(&self, issuer: &str) -> Option<KeySet> {
-        self.verifier.load().keys_of(issuer).cloned()
-    }
-
     /// Which key the token of a request asks for, by what it says unverified: for fetching it, no more.
     pub fn wanted_key(&self, parts: &Parts<'_>) -> Option<WantedKey> {
         let token = self.extract(parts).ok().flatten()?;

@@ -1,7 +1,7 @@
 //! Sites built from what the configuration says of them, and put in force all at once.
 //!
 //! [`Workshop::build`] does everything that can fail and touches nothing that is in force; [`Workshop::put_in_force`]
-//! cannot fail. What a site has learnt goes on by the site's name: its state, its kicks, the keys that were fetched.
+//! cannot fail. What a site has learnt goes on by the site's name: its state, its kicks, its UserSigs, the keys that were fetched.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -133,10 +133,12 @@ impl Workshop {
     ) -> Result<(Vec<HostName>, SiteSettings, Running), StartError> {
         self.create_series(&site);
         let name: Arc<str> = Arc::from(site.name.as_str());
-        let authorizer = Arc::new(Authorizer::new(
-            site.authorizer,
-            self.store.state(&site.name),
-        ));
+        let before = self.in_force.load();
+        let before = before.iter().find(|before| before.name == name);
+        let authorizer = Arc::new(match before {
+            Some(before) => before.authorizer.succeeded_by(site.authorizer),
+            None => Authorizer::new(site.authorizer, self.store.state(&site.name)),
+        });
         let keys = Keys::new(
             name.clone(),
             site.key_sets,

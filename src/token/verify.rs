@@ -108,7 +108,7 @@ impl Verifier {
         refuse_overlap(&issuers)?;
         let issuers: Vec<_> = issuers.into_iter().enumerate().map(Issuer::new).collect();
         Ok(Self {
-            trusted: trusted_keys(&issuers),
+            trusted: all_trusted(&issuers),
             issuers,
             leeway,
             max_lifetime,
@@ -119,28 +119,28 @@ impl Verifier {
     pub fn with_keys(&self, issuer: usize, keys: KeySet) -> Self {
         let mut verifier = self.clone();
         if let Some(issuer) = verifier.issuers.get_mut(issuer) {
-            issuer.settings.keys = keys;
+            issuer.replace_keys(keys);
         }
         verifier.succeeding(self)
     }
 
-    /// The same verifier in place of another: its trusted keys keep their number when they are the same.
-    pub fn succeeding(self, before: &Self) -> Self {
-        Self {
-            trusted: trusted_keys(&self.issuers).succeeding(&before.trusted),
-            ..self
+    /// The same verifier in place of another: its trusted keys keep their number when they are the same. While the keys of
+    /// an issuer are not available, those that it had last count on.
+    pub fn succeeding(mut self, before: &Self) -> Self {
+        for issuer in &mut self.issuers {
+            let mut earlier = before.issuers.iter();
+            let earlier = earlier.find(|earlier| earlier.name == issuer.name);
+            if let Some(earlier) = earlier.filter(|_| !issuer.settings.keys.is_available()) {
+                issuer.trusted.clone_from(&earlier.trusted);
+            }
         }
+        self.trusted = all_trusted(&self.issuers).succeeding(&before.trusted);
+        self
     }
 
     /// The keys that it verifies with now.
     pub fn trusted(&self) -> &TrustedKeys {
         &self.trusted
-    }
-
-    /// The keys of the issuer with this name in the configuration.
-    pub fn keys_of(&self, name: &str) -> Option<&KeySet> {
-        let issuer = self.issuers.iter().find(|issuer| &*issuer.name == name)?;
-        Some(&issuer.settings.keys)
     }
 
     /// The claims of `token` if everything about it is right at `now`.
@@ -291,17 +291,25 @@ struct Issuer {
     index: usize,
     name: Arc<str>,
     fingerprint: KeyFingerprint,
+    trusted: Vec<KeyFingerprint>,
     settings: TokenIssuer,
 }
 
 impl Issuer {
     fn new((index, settings): (usize, TokenIssuer)) -> Self {
+        let fingerprint = KeyFingerprint::of("issuer", settings.name.as_bytes());
         Self {
             index,
             name: settings.name.as_str().into(),
-            fingerprint: KeyFingerprint::of("issuer", settings.name.as_bytes()),
+            fingerprint,
+            trusted: trusted(fingerprint, &settings.keys),
             settings,
         }
+    }
+
+    fn replace_keys(&mut self, keys: KeySet) {
+        self.trusted = trusted(self.fingerprint, &keys);
+        self.settings.keys = keys;
     }
 
     fn check_signature(
@@ -344,13 +352,13 @@ impl Issuer {
     }
 }
 
-fn trusted_keys(issuers: &[Issuer]) -> TrustedKeys {
-    let of_issuer = |issuer: &Issuer| {
-        let keys = issuer.settings.keys.fingerprints();
-        let keys = keys.map(|key| key ^ issuer.fingerprint);
-        keys.collect::<Vec<_>>()
-    };
-    TrustedKeys::new(issuers.iter().flat_map(of_issuer).collect())
+fn trusted(issuer: KeyFingerprint, keys: &KeySet) -> Vec<KeyFingerprint> {
+    keys.fingerprints().map(|key| key ^ issuer).collect()
+}
+
+fn all_trusted(issuers: &[Issuer]) -> TrustedKeys {
+    let keys = issuers.iter().flat_map(|issuer| &issuer.trusted);
+    TrustedKeys::new(keys.copied().collect())
 }
 
 /// RFC 7519 section 4.1.3: one string, or a list of strings.

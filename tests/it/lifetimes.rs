@@ -10,7 +10,7 @@ use crate::keys::with_issuer;
 use crate::support::keys::{KeyServer, Signer, key_set};
 use crate::support::proxy::CHAT_KEY;
 use crate::support::tokens::{now, sign};
-use crate::support::{App, Proxy, config, get, send};
+use crate::support::{App, Proxy, Recorded, config, get, send};
 
 /// The endpoint, and a login whose session token the app's answer carries.
 const ROUTES: &str = r#"default_access = "deny"
@@ -77,15 +77,7 @@ fn a_usersig_of_the_endpoint_or_of_a_login_ends_with_its_session() {
 #[test]
 fn the_active_key_alone_signs_users_and_the_administrator() {
     let app = App::start();
-    let chat = App::with(|_, stream| {
-        let body = r#"{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}"#;
-        write!(
-            stream,
-            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        )
-        .is_ok()
-    });
+    let chat = landing();
     let keys = r#"keys = [
     { id = "next", key = { env = "NEXT" }, state = "next" },
     { id = "new", key = { env = "NEW" }, state = "active" },
@@ -101,13 +93,8 @@ fn the_active_key_alone_signs_users_and_the_administrator() {
     let token = bearer(&ending_at(now() + 600));
     let login = get(proxy.address, "/_chat/usersig", &token).json();
     assert_eq!(get(proxy.address, "/plain", &token).status, 200);
-    let kick = chat.next();
-    let (_, query) = kick.target.split_once("usersig=").unwrap();
-    let of_admin = query.split('&').next().unwrap();
-    for user_sig in [login["userSig"].as_str().unwrap(), of_admin] {
-        let decoded = Decoded::parse(user_sig).unwrap();
-        let signers = [new.as_str(), &next, CHAT_KEY];
-        let signed = signers.map(|key| decoded.is_signed_by(&SecretKey::parse(key).unwrap()));
+    for user_sig in [login["userSig"].clone(), json!(admin_sig(&chat.next()))] {
+        let signed = [&new, &next, CHAT_KEY].map(|key| is_signed_by(key, &user_sig));
         assert_eq!(signed, [true, false, false]);
     }
     let printed = proxy.printed();
@@ -133,10 +120,7 @@ fn a_session_within_its_leeway_passes_but_gets_no_usersig_that_would_outlive_it(
 fn k5_c4_the_usersig_of_a_withdrawn_key_is_superseded_within_the_refresh_interval() {
     let (app, old, new) = (App::start(), Signer::new("old"), Signer::new("new"));
     let server = KeyServer::start(key_set(&[&old, &new]));
-    let url = format!("http://{}/keys", server.address);
-    let lines = format!("keys = {{ jwks_url = \"{url}\", refresh = \"10s\" }}");
-    let proxy = with_issuer(&app, "EdDSA", &lines);
-    proxy.log_line(|line| line["message"] == "new key set");
+    let proxy = published(&app, &server);
     let login = |token: &str| {
         let answer = get(proxy.address, "/_chat/usersig", token);
         (answer.status == 200).then(|| answer.json()["userSig"].as_str().unwrap().to_owned())
@@ -163,4 +147,94 @@ fn k5_c4_the_usersig_of_a_withdrawn_key_is_superseded_within_the_refresh_interva
         get(proxy.address, "/_chat/usersig", &of_old).code(),
         "token_invalid"
     );
+}
+
+#[test]
+fn a_reload_keeps_every_usersig_and_a_rotation_of_the_key_is_one_word_and_a_reload() {
+    let (app, chat) = (App::start(), landing());
+    let both = |new: &str, old: &str| {
+        let keys = format!(
+            "keys = [\n    {{ id = \"new\", key = {{ file = \"new-key\" }}, state = \"{new}\" }},\n    \
+             {{ id = \"old\", key = {{ file = \"chat-key\" }}, state = \"{old}\" }},\n]\n\
+             endpoint = \"http://{}\"",
+            chat.address
+        );
+        let text = config(app.address, &format!("{ROUTES}on_success = \"kick\"\n"));
+        text.replacen("secret_key = { file = \"chat-key\" }", &keys, 1)
+            .replacen("[log]", "[runtime]\nreload_on_change = false\n[log]", 1)
+    };
+    let new_key = "5e7e".repeat(16);
+    let proxy = Proxy::start_with_files(&both("next", "active"), &[("new-key", &new_key)]);
+    let reload = |text: &str, generation| {
+        proxy.write("proxy.toml", text);
+        proxy.signal("HUP");
+        proxy.wait_for_metric("config_generation", generation);
+    };
+    let [token, other] = [600, 601].map(|life| bearer(&ending_at(now() + life)));
+    let login = || get(proxy.address, "/_chat/usersig", &token).json();
+    let before = login();
+    assert!(is_signed_by(CHAT_KEY, &before["userSig"]));
+    reload(
+        &both("next", "active").replace("\"/plain\"", "\"/plainly\""),
+        2,
+    );
+    assert_eq!(get(proxy.address, "/plain", &token).status, 404);
+    assert_eq!(login()["userSig"], before["userSig"]);
+    assert_eq!(lookups(&proxy, "hit"), 1);
+
+    reload(&both("active", "retired"), 3);
+    let after = login();
+    assert!(is_signed_by(&new_key, &after["userSig"]));
+    assert_eq!(lookups(&proxy, "superseded"), 1);
+    assert_eq!(login(), after);
+    // The logout's kick carries the administrator's signature.
+    assert_eq!(get(proxy.address, "/plain", &other).status, 200);
+    assert!(is_signed_by(&new_key, &json!(admin_sig(&chat.next()))));
+    assert!(!proxy.printed().contains(&new_key));
+}
+
+#[test]
+fn k5_a_reload_that_changes_nothing_of_a_published_key_set_keeps_the_usersigs() {
+    let (app, old, new) = (App::start(), Signer::new("old"), Signer::new("new"));
+    let server = KeyServer::start(key_set(&[&old, &new]));
+    let proxy = published(&app, &server);
+    let login = |token: &str| get(proxy.address, "/_chat/usersig", token).json();
+    let first = login(&old.bearer("42"));
+    assert_eq!(login(&new.bearer("42")), first);
+    proxy.signal("HUP");
+    proxy.wait_for_metric("config_generation", 2);
+    for signer in [&old, &new] {
+        assert_eq!(login(&signer.bearer("42")), first);
+    }
+}
+
+fn published(app: &App, server: &KeyServer) -> Proxy {
+    let url = format!("http://{}/keys", server.address);
+    let lines = format!("keys = {{ jwks_url = \"{url}\", refresh = \"10s\" }}");
+    let proxy = with_issuer(app, "EdDSA", &lines);
+    proxy.log_line(|line| line["message"] == "new key set");
+    proxy
+}
+
+/// A Chat whose every answer is success.
+fn landing() -> App {
+    App::with(|_, stream| {
+        let body = r#"{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}"#;
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+        write!(stream, "{head}{body}").is_ok()
+    })
+}
+
+fn admin_sig(call: &Recorded) -> String {
+    let (_, query) = call.target.split_once("usersig=").unwrap();
+    query.split('&').next().unwrap().to_owned()
+}
+
+fn is_signed_by(key: &str, user_sig: &Value) -> bool {
+    let decoded = Decoded::parse(user_sig.as_str().unwrap()).unwrap();
+    decoded.is_signed_by(&SecretKey::parse(key).unwrap())
+}
+
+fn lookups(proxy: &Proxy, result: &str) -> u64 {
+    proxy.metric(&format!("usersig_lookups_total{{result=\"{result}\"}}"))
 }

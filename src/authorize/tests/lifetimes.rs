@@ -228,20 +228,22 @@ fn k5_c4_a_key_that_a_reload_takes_away_counts_as_withdrawn() {
 }
 
 #[test]
-fn a_successor_may_go_on_with_keys_that_were_fetched() {
+fn keys_that_are_not_available_for_a_while_supersede_nothing_and_others_after_it_do() {
     let site = site(|_| ());
     let issued = endpoint(&a("42")).login(&site).issued;
     let next = site.succeeded_by(settings(|settings| {
-        settings.verifier = settings.verifier.with_keys(0, KeySet::unavailable());
+        let verifier = &settings.verifier;
+        settings.verifier = verifier.with_keys(0, KeySet::unavailable());
     }));
-    let unavailable = "usersig_endpoint: keys_unavailable";
-    assert!(
-        endpoint(&a("42"))
-            .judge(&next, NOW)
-            .starts_with(unavailable)
-    );
-    assert!(site.keys_of("nobody").is_none());
-    next.replace_keys(0, &site.keys_of("a").unwrap());
+    let unavailable = "usersig_endpoint: keys_unavailable (keys_unavailable)";
+    assert_eq!(endpoint(&a("42")).judge(&next, NOW), unavailable);
+    let version = |site: &Authorizer| site.verifier.load().trusted().version();
+    next.replace_keys(0, &token_issuer("a", ISSUER_A, SECRET_A).keys);
+    assert_eq!(version(&next), version(&site));
     let login = endpoint(&a("42")).login_at(&next, later(5));
     assert_eq!((login.issued, login.lookup), (issued, Lookup::Hit));
+    next.replace_keys(0, &KeySet::unavailable());
+    next.replace_keys(0, &other_keys());
+    let login = endpoint(&signed_anew("42")).login_at(&next, later(5));
+    assert_eq!(login.lookup, Lookup::Superseded);
 }
