@@ -31,6 +31,7 @@ use crate::authorize;
 use crate::identity::ReservedNames;
 use crate::policy::HostName;
 use crate::rest_api::sign::Endpoint;
+use crate::state::revocation::Revocations;
 use crate::token::keys::Algorithm;
 use crate::token::keys::location::Location;
 use crate::usersig::SdkAppId;
@@ -76,6 +77,8 @@ pub struct Site {
     pub usersig_endpoint: Option<String>,
     /// The key sets that issuers publish; their issuers have no keys yet.
     pub key_sets: Vec<KeySetSource>,
+    /// The sessions that the operator has revoked.
+    pub revoked: Arc<Revocations>,
     /// What the authorizer is made of.
     pub authorizer: authorize::Settings,
 }

@@ -14,6 +14,7 @@ mod inject;
 mod key_set;
 mod keys;
 mod listeners;
+mod revoked;
 mod routes;
 mod session;
 mod upstream;
@@ -190,6 +191,10 @@ fn site(
         chat::check_kicks(root, chat, table);
     }
     let key_sets = session.key_sets.clone();
+    let revoked = session.revoked.clone();
+    if let (Some(chat), Some(list), Some(value)) = (&chat, &revoked, revoked_key(root)) {
+        revoked::check_reach(list, &value, chat.endpoint.is_some());
+    }
     let chat = chat?;
     Some(Site {
         name: name.to_owned(),
@@ -198,6 +203,7 @@ fn site(
         upstreams: upstreams.into_iter().collect::<Option<_>>()?,
         inject: inject?,
         key_sets,
+        revoked: revoked?,
         authorizer: settings(&chat, session, routes, endpoint.as_ref())?,
         usersig_endpoint: endpoint.map(|endpoint| endpoint.text),
         chat: Chat {
@@ -208,6 +214,10 @@ fn site(
             reserved: identity.reserved,
         },
     })
+}
+
+fn revoked_key<'a>(root: &Table<'a>) -> Option<Value<'a>> {
+    root.get("session")?.map()?.get("revoked")
 }
 
 /// The hosts that a site answers for; none stands for every host.

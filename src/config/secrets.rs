@@ -95,6 +95,17 @@ impl Secrets<'_> {
 
     /// The content of a file that is not secret.
     pub(super) fn read_public(&self, value: &Value<'_>) -> Option<Vec<u8>> {
+        let (bytes, _) = self.read_plain(value, MAX_FILE_BYTES)?;
+        Some(bytes)
+    }
+
+    /// The content of a file with many lines, and the file as a message names it.
+    pub(super) fn read_list(&self, value: &Value<'_>) -> Option<(Vec<u8>, String)> {
+        let (bytes, source) = self.read_plain(value, MAX_LIST_BYTES)?;
+        Some((bytes, source.shown()))
+    }
+
+    fn read_plain(&self, value: &Value<'_>, limit: u64) -> Option<(Vec<u8>, Source)> {
         let text = value.text()?;
         if text.contains("-----BEGIN") {
             value.error(
@@ -105,10 +116,12 @@ impl Secrets<'_> {
         }
         let path = self.folder.join(text);
         self.reads.note(&path);
-        match read_file(&path) {
-            Ok((bytes, _)) => Some(bytes.to_vec()),
+        let read = read_file(&path, limit);
+        let source = Source::File(path);
+        match read {
+            Ok((bytes, _)) => Some((bytes.to_vec(), source)),
             Err(error) => {
-                let (problem, hint) = self.unreadable(&Source::File(path), &error);
+                let (problem, hint) = self.unreadable(&source, &error);
                 value.error(problem, hint);
                 None
             }
@@ -183,7 +196,8 @@ impl Secrets<'_> {
             }
         };
         self.reads.note(path);
-        let (bytes, mode) = read_file(path).map_err(|error| self.unreadable(source, &error))?;
+        let (bytes, mode) =
+            read_file(path, MAX_FILE_BYTES).map_err(|error| self.unreadable(source, &error))?;
         let is_open = mode & 0o066 != 0;
         // systemd keeps credentials in a folder that only the service can enter.
         if is_open && !self.demo && matches!(source, Source::File(_)) {
@@ -279,18 +293,19 @@ pub(super) fn jwks_moduli(set: &[u8]) -> Vec<Vec<u8>> {
         .collect()
 }
 
-fn read_file(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, u32)> {
+fn read_file(path: &Path, limit: u64) -> io::Result<(Zeroizing<Vec<u8>>, u32)> {
     // Asked before opening: a pipe without a writer would block for good.
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("not a regular file"));
     }
     let file = File::open(path)?;
     let metadata = file.metadata()?;
-    if metadata.len() > MAX_FILE_BYTES {
-        return Err(io::Error::other("larger than 1 MiB"));
+    if metadata.len() > limit {
+        let text = format!("larger than {} MiB", limit >> 20);
+        return Err(io::Error::other(text));
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(READ_BUFFER));
-    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
+    file.take(limit).read_to_end(&mut bytes)?;
     Ok((bytes, metadata.permissions().mode()))
 }
 
@@ -348,6 +363,7 @@ const CHMOD: &str = "chmod 600";
 const EXAMPLE_KEY: &str = "is an example key that everybody knows";
 const EXAMPLE_HINT: &str = "make your own; only demo = true takes it, on loopback";
 const MAX_FILE_BYTES: u64 = 1 << 20;
+const MAX_LIST_BYTES: u64 = 64 << 20;
 const READ_BUFFER: usize = 4096;
 
 /// SHA-256 of keys that are printed somewhere.

@@ -24,6 +24,8 @@ use crate::proxy::{
     AllowedOrigins, Bounds, InjectedNames, Kicker, Limits, Logouts, SiteSettings, Sites, Upstreams,
 };
 use crate::rest_api::sign::{AdminAccount, Signer};
+use crate::state::kick::KickTicket;
+use crate::state::revocation::Revocations;
 
 /// Makes sites, and keeps what outlives a configuration.
 pub(super) struct Workshop {
@@ -50,6 +52,9 @@ pub(super) struct Running {
     pub(super) keys: Keys,
     pub(super) upstreams: Upstreams,
     logouts: Arc<Logouts>,
+    revoked: Arc<Revocations>,
+    /// The kicks of those who are newly revoked.
+    bans: Vec<KickTicket>,
     /// Whether the configuration before had no such site.
     is_new: bool,
 }
@@ -102,6 +107,7 @@ impl Workshop {
         let before = self.in_force.load_full();
         for (site, kicker) in running.iter_mut().zip(kickers) {
             site.logouts.replace_kicker(kicker);
+            site.bans = site.logouts.revoke(site.revoked.clone());
             if let Some(before) = before.iter().find(|before| before.name == site.name) {
                 site.keys.inherit(&before.keys);
                 site.is_new = false;
@@ -120,8 +126,9 @@ impl Workshop {
             background.spawn(site.keys.clone().run());
             let upstreams = site.upstreams.clone();
             background.spawn(async move { upstreams.run(std::future::pending()).await });
-            if site.is_new {
-                site.logouts.resume();
+            match site.is_new {
+                true => site.logouts.resume(),
+                false => site.logouts.kick_all(site.bans.clone()),
             }
         }
         Background(background)
@@ -166,6 +173,8 @@ impl Workshop {
             keys,
             upstreams,
             logouts,
+            revoked: site.revoked,
+            bans: Vec::new(),
             is_new: true,
         };
         Ok((site.hosts, settings, running))

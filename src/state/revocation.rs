@@ -88,6 +88,11 @@ impl Revocations {
             + self.subjects.values().map(BTreeMap::len).sum::<usize>()
     }
 
+    /// Whether users are revoked, not only single tokens.
+    pub fn names_users(&self) -> bool {
+        !self.subjects.is_empty()
+    }
+
     /// Whether nothing is revoked.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

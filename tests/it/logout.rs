@@ -3,12 +3,14 @@
 use std::collections::VecDeque;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::support::program::{Background, program};
@@ -253,6 +255,177 @@ fn a_body_of_a_renewal_is_not_the_next_request() {
         assert_eq!(answer.json()["userId"], "42");
     }
     assert_eq!(app.seen().len(), 0);
+}
+
+/// The settings of a site with this list of revoked sessions, read again on SIGHUP only.
+fn with_list(app: &App, chat: SocketAddr, list: &Path, more: &str) -> String {
+    let text = settings(app, chat);
+    let revoked = format!("[session]\nrevoked = {:?}\n", list.to_str().unwrap());
+    let text = text.replacen("[session]\n", &revoked, 1);
+    format!("{text}\n[runtime]\nreload_on_change = false\ngrace_period = \"0s\"\n{more}")
+}
+
+fn revoke(proxy: &Proxy, list: &Path, lines: &str, generation: u64) {
+    std::fs::write(list, lines).unwrap();
+    proxy.signal("HUP");
+    proxy.wait_for_metric("config_generation", generation);
+}
+
+#[test]
+fn c4_whoever_is_on_the_list_is_refused_from_the_reload_on_and_nobody_else() {
+    let (app, chat, folder) = (app(), Chat::start(), TempDir::new().unwrap());
+    let list = folder.path().join("revoked.txt");
+    std::fs::write(&list, "# nobody\n").unwrap();
+    let proxy = Proxy::start(&with_list(&app, chat.app.address, &list, ""));
+    let at = now();
+    let issued = |user: &str, iat: u64, jti: &str| {
+        sign(&json!({ "sub": user, "exp": at + 600, "iat": iat, "jti": jti }))
+    };
+    let by_digest = issued("50", at, "d1");
+    let (signed, _) = by_digest.rsplit_once('.').unwrap();
+    let digest = Sha256::digest(signed);
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let lines = format!(
+        "user app 42\nuser app 43 before {at}\njti app j44\ntoken {digest}\nuser app nobody\n"
+    );
+    let cases = [
+        ("user", issued("42", at, "a"), Some("subject_revoked")),
+        ("before", issued("43", at - 1, "b"), Some("subject_revoked")),
+        ("at that moment", issued("43", at, "c"), None),
+        ("jti", issued("44", at, "j44"), Some("token_revoked")),
+        ("another jti", issued("44", at, "j45"), None),
+        ("digest", by_digest, Some("token_revoked")),
+        ("another token", issued("50", at, "d2"), None),
+        ("unlisted", issued("45", at, "e"), None),
+    ];
+    for (name, token, _) in &cases {
+        assert_eq!(endpoint(&proxy, "GET", token).status, 200, "{name}");
+    }
+    revoke(&proxy, &list, &lines, 2);
+    for (name, token, reason) in &cases {
+        for method in ["GET", "POST"] {
+            let answer = endpoint(&proxy, method, token);
+            match reason {
+                None => assert_ne!(answer.status, 401, "{name}"),
+                Some(reason) => {
+                    assert_eq!(answer.status, 401, "{name}");
+                    assert_eq!(answer.code(), "token_invalid", "{name}");
+                    assert!(!answer.text().contains("revoked"), "{name}");
+                    proxy.log_line(|line| {
+                        line["fields"]["reason"] == *reason || line["reason"] == *reason
+                    });
+                }
+            }
+        }
+    }
+    let mut kicked: Vec<_> = (0..3)
+        .map(|_| body_of(&chat.app.next())["UserID"].to_string())
+        .collect();
+    kicked.sort();
+    assert_eq!(kicked, ["\"42\"", "\"43\"", "\"nobody\""]);
+    // Taken off the list again, and a list with an error changes nothing.
+    revoke(&proxy, &list, "user app 43\n", 3);
+    assert_eq!(endpoint(&proxy, "GET", &cases[0].1).status, 200);
+    assert_eq!(endpoint(&proxy, "GET", &cases[2].1).status, 401);
+    std::fs::write(&list, "user app 43\nuser nobodys 42\n").unwrap();
+    proxy.signal("HUP");
+    proxy.wait_for_metric("config_reloads_total{result=\"refused\"}", 1);
+    assert_eq!(endpoint(&proxy, "GET", &cases[0].1).status, 200);
+    assert_eq!(endpoint(&proxy, "GET", &cases[2].1).status, 401);
+}
+
+#[test]
+fn a_ban_voids_the_user_sig_at_chat_and_before_lets_the_user_log_in_anew() {
+    let (app, sandbox, folder) = (app(), Sandbox::start(), TempDir::new().unwrap());
+    let list = folder.path().join("revoked.txt");
+    std::fs::write(&list, "").unwrap();
+    let proxy = Proxy::start(&with_list(&app, sandbox.address, &list, ""));
+    let at = now();
+    let issued = |user: &str, iat| sign(&json!({ "sub": user, "exp": at + 600, "iat": iat }));
+    let [banned, old, twin] =
+        [("42", at), ("43", at - 5), ("44", at)].map(|(user, iat)| issued(user, iat));
+    let sigs = [&banned, &old, &twin].map(|token| login(&proxy, token));
+    for (user, sig) in ["42", "43", "44"].iter().zip(&sigs) {
+        assert_eq!(sandbox.judge(user, sig), 0, "{user}");
+    }
+    revoke(
+        &proxy,
+        &list,
+        &format!("user app 42\nuser app 43 before {at}\n"),
+        2,
+    );
+    wait_for_kicks(&proxy, "landed", 2);
+    assert_eq!(endpoint(&proxy, "GET", &banned).status, 401);
+    assert_eq!(endpoint(&proxy, "GET", &old).status, 401);
+    let codes = ["42", "43", "44"]
+        .iter()
+        .zip(&sigs)
+        .map(|(user, sig)| sandbox.judge(user, sig));
+    assert_eq!(codes.collect::<Vec<_>>(), [70052, 70052, 0]);
+    let anew = login(&proxy, &issued("43", at));
+    assert_eq!(sandbox.judge("43", &anew), 0);
+    assert_eq!(login(&proxy, &twin), sigs[2]);
+}
+
+#[test]
+fn a_ban_is_kicked_once_also_over_a_restart() {
+    let (app, chat, folder) = (app(), Chat::start(), TempDir::new().unwrap());
+    let list = folder.path().join("revoked.txt");
+    std::fs::write(&list, "user app 42\n").unwrap();
+    let store = format!(
+        "[store]\nfile = {:?}\n",
+        folder.path().join("state").to_str().unwrap()
+    );
+    let text = with_list(&app, chat.app.address, &list, &store);
+    let mut proxy = Proxy::start(&text);
+    let kick = |user| json!({ "UserID": user });
+    assert_eq!(body_of(&chat.app.next()), kick("42"));
+    wait_for_kicks(&proxy, "landed", 1);
+    assert_eq!(endpoint(&proxy, "GET", &session("42")).status, 401);
+    // Read again and again, it stays one.
+    revoke(&proxy, &list, "user app 42\n\n", 2);
+    revoke(&proxy, &list, "user app 42\nuser app 43\n", 3);
+    assert_eq!(body_of(&chat.app.next()), kick("43"));
+    wait_for_kicks(&proxy, "landed", 2);
+    proxy.signal("TERM");
+    assert_eq!(proxy.wait(), Some(0));
+
+    std::fs::write(&list, "user app 42\nuser app 43\nuser app 44\n").unwrap();
+    let proxy = Proxy::start(&text);
+    assert_eq!(body_of(&chat.app.next()), kick("44"));
+    wait_for_kicks(&proxy, "landed", 1);
+    for user in ["42", "43", "44"] {
+        assert_eq!(
+            endpoint(&proxy, "GET", &session(user)).status,
+            401,
+            "{user}"
+        );
+    }
+    // The next that Chat hears of is a logout.
+    log_out(&proxy, &session("45"), "");
+    assert_eq!(body_of(&chat.app.next()), kick("45"));
+}
+
+#[test]
+fn without_the_address_of_chat_a_ban_counts_and_a_new_login_waits_for_no_kick() {
+    let (app, folder) = (app(), TempDir::new().unwrap());
+    let list = folder.path().join("revoked.txt");
+    let at = now();
+    std::fs::write(&list, format!("user app 42\nuser app 43 before {at}\n")).unwrap();
+    let revoked = format!("[session]\nrevoked = {:?}\n", list.to_str().unwrap());
+    let text =
+        config(app.address, "default_access = \"session\"\n").replacen("[session]\n", &revoked, 1);
+    let proxy = Proxy::start(&text);
+    proxy
+        .text_line(|line| line.contains("session.revoked: a revoked user stays logged in to Chat"));
+    assert_eq!(endpoint(&proxy, "GET", &session("42")).status, 401);
+    let token = sign(&json!({ "sub": "43", "exp": at + 600, "iat": at }));
+    let quick = || {
+        let start = Instant::now();
+        login(&proxy, &token);
+        start.elapsed() < Duration::from_secs(2)
+    };
+    assert!((0..3).any(|_| quick()), "each login waits for a kick");
 }
 
 /// Answers a logout with the status that the query names.

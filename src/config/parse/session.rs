@@ -1,11 +1,12 @@
 //! Where session tokens are found and whose are believed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
 
 use super::identity::Site;
-use super::keys;
+use super::{keys, revoked};
 use crate::authorize::ClaimRules;
 use crate::config::KeySetSource;
 use crate::config::error::Place;
@@ -13,6 +14,7 @@ use crate::config::raw::{Table, Value};
 use crate::config::secrets::Secrets;
 use crate::json::JsonPointer;
 use crate::policy::header_name::is_stripped;
+use crate::state::revocation::Revocations;
 use crate::token::extract::{TokenSource, TokenSources};
 use crate::token::verify::{TokenIssuer, Verifier};
 
@@ -24,6 +26,7 @@ pub(super) struct Section {
     pub(super) verifier: Option<Verifier>,
     pub(super) claim_rules: Option<Vec<ClaimRules>>,
     pub(super) key_sets: Vec<KeySetSource>,
+    pub(super) revoked: Option<Arc<Revocations>>,
 }
 
 pub(super) fn section(root: &Table<'_>, secrets: &Secrets<'_>, identity: &Site) -> Section {
@@ -32,6 +35,7 @@ pub(super) fn section(root: &Table<'_>, secrets: &Secrets<'_>, identity: &Site) 
         "leeway",
         "max_lifetime",
         "shared_identity",
+        "revoked",
         "issuer",
     ];
     let table = root
@@ -56,6 +60,10 @@ pub(super) fn section(root: &Table<'_>, secrets: &Secrets<'_>, identity: &Site) 
         check_disjoint(&table, &issuers);
     }
     let key_sets = key_sets(&issuers);
+    let are_complete = issuers.len() == entries.len();
+    let names = issuers.iter().map(|issuer| issuer.name.as_deref());
+    let names = names.collect::<Option<Vec<_>>>().filter(|_| are_complete);
+    let revoked = revoked::list(&table, names, secrets);
     let (verifier, claim_rules) = verifier(&table, issuers, leeway, max_lifetime).unzip();
     Section {
         token_sources: token_sources(&table, &sources),
@@ -63,6 +71,7 @@ pub(super) fn section(root: &Table<'_>, secrets: &Secrets<'_>, identity: &Site) 
         verifier,
         claim_rules,
         key_sets,
+        revoked,
     }
 }
 
