@@ -117,6 +117,12 @@ pub enum RenewError {
         /// When to come again: 1 to 10 s from now.
         retry_after: Duration,
     },
+    /// The new UserSig would be dated further ahead than [`MAX_AHEAD`]; this attempt does not count.
+    #[error("a new UserSig cannot be dated yet")]
+    TooEarly {
+        /// When to come again: at least 1 s.
+        retry_after: Duration,
+    },
 }
 
 impl State {
@@ -166,10 +172,7 @@ impl State {
     /// Supersedes all UserSigs of the session's user, at most once in [`RENEWAL_PAUSE`].
     pub fn renew(&self, session: &Session<'_>, now: UnixTime) -> Result<Generation, RenewError> {
         self.admit(session)?;
-        let generation = self
-            .users
-            .renew(session.user(), now)
-            .map_err(|retry_after| RenewError::TooSoon { retry_after })?;
+        let generation = self.users.renew(session.user(), now)?;
         // Again: a logout denies before it raises, so one that came in between shows here or raises after us.
         self.admit(session)?;
         self.count_login(session.user());

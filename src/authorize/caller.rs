@@ -131,6 +131,9 @@ impl Authorizer {
                 Err(RenewError::TooSoon { retry_after }) => {
                     return Err(Rejection::RenewedTooSoon { retry_after });
                 }
+                Err(RenewError::TooEarly { retry_after }) => {
+                    return Err(Rejection::UserSigTooEarly { retry_after });
+                }
             },
         };
         generation.map_err(Rejection::SessionDenied)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use http::{Method, StatusCode};
+use http::StatusCode;
 use parking_lot::RwLock;
 use pingora::proxy::Session as PingoraSession;
 use tokio::sync::Semaphore;
@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 use super::context::RequestContext;
 use super::parts;
 use super::site::Site;
-use crate::authorize::{Caller, ENDPOINT_ROUTE, Permit, Refusal, Target};
+use crate::authorize::{Caller, Permit, Refusal, Target};
 use crate::identity::UserId;
 use crate::metrics::{KickOutcome, Metrics};
 use crate::rejection::Rejection;
@@ -170,7 +170,7 @@ impl Site {
         now: UnixTime,
     ) -> Result<Permit, Refusal> {
         let mut decision = self.decide(session, now).await;
-        if let Some(wait) = wait_until_datable(session, &decision) {
+        if let Some(wait) = wait_until_datable(&decision) {
             sleep(wait).await;
             decision = self.decide_again(session);
         }
@@ -210,21 +210,13 @@ fn logging_in(permit: &Permit) -> Option<UserId> {
     is_login.then_some(user.user_id)
 }
 
-/// Several logouts within a second push the date of the next UserSig ahead, which is soon over. A renewal is not asked
-/// for again: that would be too soon after itself.
-fn wait_until_datable(
-    session: &PingoraSession,
-    decision: &Result<Permit, Refusal>,
-) -> Option<Duration> {
-    let Err(Refusal { route, rejection }) = decision else {
-        return None;
-    };
-    let is_renewal =
-        route.as_deref() == Some(ENDPOINT_ROUTE) && session.req_header().method == Method::POST;
-    match rejection {
-        Rejection::UserSigTooEarly { retry_after } if !is_renewal => {
-            Some(*retry_after).filter(|wait| *wait <= LOGIN_WAITS)
-        }
+/// Several logouts within a second push the date of the next UserSig ahead, which is soon over.
+fn wait_until_datable(decision: &Result<Permit, Refusal>) -> Option<Duration> {
+    match decision {
+        Err(Refusal {
+            rejection: Rejection::UserSigTooEarly { retry_after },
+            ..
+        }) => Some(*retry_after).filter(|wait| *wait <= LOGIN_WAITS),
         _ => None,
     }
 }

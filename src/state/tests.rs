@@ -307,19 +307,23 @@ fn a_kick_that_lands_late_does_not_end_the_one_of_a_later_logout() {
 fn a_user_may_renew_once_in_10_s() {
     let (ada, token_a) = (user("ada"), token("aa.bb.cc"));
     let session = session(&token_a, &ada);
+    let too_soon = |seconds| RenewError::TooSoon {
+        retry_after: Duration::from_secs(seconds),
+    };
+    let too_early = RenewError::TooEarly {
+        retry_after: Duration::from_secs(100),
+    };
     let cases = [
-        ("the same second", 100, Some(10)),
-        ("9 s later", 109, Some(1)),
+        ("the same second", 100, Some(too_soon(10))),
+        ("9 s later", 109, Some(too_soon(1))),
         ("10 s later", 110, None),
-        ("a clock set back by 2 s", 98, Some(10)),
-        ("a clock set back by an hour", 0, None),
+        ("a clock set back by 2 s", 98, Some(too_soon(10))),
+        // Nothing dates before what was handed out.
+        ("a clock set back by 100 s", 0, Some(too_early)),
     ];
-    for (name, now, wait) in cases {
+    for (name, now, expected) in cases {
         let state = state();
         let first = state.renew(&session, later(100)).unwrap();
-        let expected = wait.map(|seconds| RenewError::TooSoon {
-            retry_after: Duration::from_secs(seconds),
-        });
         let second = state.renew(&session, later(now));
         assert_eq!(second.err(), expected, "{name}");
         if let Ok(second) = second {
@@ -503,4 +507,38 @@ proptest! {
             late = last_read.take().or(late);
         }
     }
+}
+
+#[test]
+fn a_renewal_that_cannot_be_dated_does_not_count() {
+    let (state, ada, live) = (state(), user("ada"), token("aa.live.cc"));
+    let session = session(&live, &ada);
+    // Logouts within one second, each with a login after it, push the next date ahead.
+    let log_out = |index: u32| {
+        let old = token(&format!("aa.{index}.cc"));
+        state.log_out(
+            &Session {
+                token: &old,
+                ..session
+            },
+            START,
+        );
+        state.generation(&session, START).unwrap()
+    };
+    assert_eq!(
+        [0, 1].map(|index| log_out(index).not_before),
+        [later(1), later(2)]
+    );
+    let retry_after = Duration::from_secs(1);
+    for _ in 0..2 {
+        let early = state.renew(&session, START);
+        assert_eq!(early, Err(RenewError::TooEarly { retry_after }));
+    }
+    let before = state.generation(&session, START).unwrap();
+    assert_eq!(before.not_before, later(2), "a refused renewal raised");
+    let renewed = state.renew(&session, later(1)).unwrap();
+    assert_eq!(renewed.not_before, later(3));
+    let retry_after = Duration::from_secs(9);
+    let again = state.renew(&session, later(2));
+    assert_eq!(again, Err(RenewError::TooSoon { retry_after }));
 }

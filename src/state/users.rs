@@ -10,14 +10,13 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use parking_lot::RwLock;
 
 use self::record::Record;
 use super::change::UserChange;
 use super::kick::KickTicket;
-use super::{Change, Generation, MAX_AHEAD, Session};
+use super::{Change, Generation, MAX_AHEAD, RenewError, Session};
 use crate::identity::UserId;
 use crate::time::UnixTime;
 
@@ -66,12 +65,10 @@ impl Users {
         self.with(session.user(), is_before).unwrap_or(false)
     }
 
-    /// Raises unless that was done within the pause; then says how long to wait.
-    pub(super) fn renew(&self, user: &UserId, now: UnixTime) -> Result<Generation, Duration> {
+    /// Raises unless that was done within the pause, or could not be dated.
+    pub(super) fn renew(&self, user: &UserId, now: UnixTime) -> Result<Generation, RenewError> {
         self.update(user, |record, number| {
-            record.start_renewal(now)?;
-            record.raise(number, self.latest_near(now));
-            Ok(record.hand_out(now))
+            record.renew(number, now, self.latest_near(now))
         })
     }
 

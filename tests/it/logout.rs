@@ -240,6 +240,21 @@ fn a_renewal_supersedes_the_user_sig_and_is_limited() {
 }
 
 #[test]
+fn a_renewal_right_after_logouts_waits_for_its_date_and_counts_once() {
+    let (app, chat) = (app(), Chat::start());
+    let proxy = Proxy::start(&settings(&app, chat.app.address));
+    for _ in 0..3 {
+        let token = session("42");
+        login(&proxy, &token);
+        assert_eq!(log_out(&proxy, &token, "").status, 204);
+    }
+    let token = session("42");
+    let old = login(&proxy, &token);
+    assert_ne!(user_sig(&endpoint(&proxy, "POST", &token)), old);
+    assert_eq!(endpoint(&proxy, "POST", &token).status, 429);
+}
+
+#[test]
 fn a_body_of_a_renewal_is_not_the_next_request() {
     let app = app();
     let proxy = Proxy::start(&settings(&app, free_address()));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::identity::UserId;
 use crate::state::change::{Floor, UserChange};
 use crate::state::kick::KickTicket;
-use crate::state::{Generation, MAX_AHEAD, RENEWAL_PAUSE, SECOND, Session};
+use crate::state::{Generation, MAX_AHEAD, RENEWAL_PAUSE, RenewError, SECOND, Session};
 use crate::time::UnixTime;
 
 /// What is known of one user.
@@ -56,29 +56,46 @@ impl Record {
 
     /// Starts a generation that is dated after everything that may have been issued until `latest`.
     pub(super) fn raise(&mut self, number: u64, latest: UnixTime) {
+        let not_before = self.next_date(latest);
+        *self.dated_ahead.get_mut() = false;
+        self.generation = Generation { number, not_before };
+    }
+
+    /// The first date after everything that may have been issued until `latest`.
+    fn next_date(&self, latest: UnixTime) -> UnixTime {
         let not_before = self.generation.not_before;
-        let taken = match std::mem::take(self.dated_ahead.get_mut()) {
+        let taken = match self.dated_ahead.load(Ordering::Relaxed) {
             true => latest.max(not_before),
             false => latest,
         };
-        self.generation = Generation {
-            number,
-            not_before: taken.saturating_add(SECOND).max(not_before),
-        };
+        taken.saturating_add(SECOND).max(not_before)
     }
 
-    pub(super) fn start_renewal(&mut self, now: UnixTime) -> Result<(), Duration> {
-        let elapsed = self.renewed_at.map(|at| now.saturating_since(at));
-        let set_back = self
-            .renewed_at
-            .is_some_and(|at| at.saturating_since(now) > MAX_AHEAD);
-        match elapsed.and_then(|elapsed| RENEWAL_PAUSE.checked_sub(elapsed)) {
-            Some(wait) if !wait.is_zero() && !set_back => Err(wait),
-            _ => {
-                self.renewed_at = Some(now);
-                Ok(())
-            }
+    /// Raises for a renewal. One that could not be dated leaves all as it was, so that it may be asked for again.
+    pub(super) fn renew(
+        &mut self,
+        number: u64,
+        now: UnixTime,
+        latest: UnixTime,
+    ) -> Result<Generation, RenewError> {
+        if let Some(retry_after) = self.pause_left(now) {
+            return Err(RenewError::TooSoon { retry_after });
         }
+        let latest_date = now.saturating_add(MAX_AHEAD);
+        let retry_after = self.next_date(latest).saturating_since(latest_date);
+        if !retry_after.is_zero() {
+            return Err(RenewError::TooEarly { retry_after });
+        }
+        self.renewed_at = Some(now);
+        self.raise(number, latest);
+        Ok(self.hand_out(now))
+    }
+
+    fn pause_left(&self, now: UnixTime) -> Option<Duration> {
+        let renewed_at = self.renewed_at?;
+        let is_set_back = renewed_at.saturating_since(now) > MAX_AHEAD;
+        let left = RENEWAL_PAUSE.checked_sub(now.saturating_since(renewed_at))?;
+        Some(left).filter(|left| !left.is_zero() && !is_set_back)
     }
 
     pub(super) fn count_logout(&mut self, now: UnixTime, until: UnixTime) -> bool {

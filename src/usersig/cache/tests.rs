@@ -611,3 +611,55 @@ proptest! {
         }
     }
 }
+
+/// Many threads ask for few users while the clock runs for weeks, forwards by jumps: whatever is handed out has what was
+/// promised at the moment of the request, and one epoch's value is the same for all who ask at that moment.
+#[test]
+fn min_remaining_is_kept_under_load_while_time_moves() {
+    let (issuer, cache) = (issuer(), cache(6));
+    let clock = std::sync::atomic::AtomicU64::new(START.as_secs());
+    let moment = || UnixTime::from_secs(clock.load(std::sync::atomic::Ordering::SeqCst));
+    let ask = |thread: u64, round: u64| {
+        let now = moment();
+        let life = [None, Some(30), Some(3600), Some(40 * 86_400)][(thread % 4) as usize];
+        let end = life.map(|life| now.saturating_add(Duration::from_secs(life + round % 60)));
+        let signing = Signing {
+            session_end: end,
+            ..plain(&issuer)
+        };
+        // Half of the threads ask as capped sessions do, for users of their own.
+        let name = format!("{}{}", if end.is_some() { "c" } else { "u" }, round % 3);
+        let (issued, lookup) = cache.get_or_issue(&user(&name), &signing, now).unwrap();
+        let left = issued.expires_at.saturating_since(now);
+        let longest = end.map_or(7 * DAY, |end| end.saturating_since(now).min(7 * DAY));
+        let promised = match end {
+            None => DAY,
+            Some(_) => DAY.min(Duration::from_secs(longest.as_secs().div_ceil(2))),
+        };
+        assert!(left >= promised, "{left:?} of {promised:?}: {lookup:?}");
+        assert!(end.is_none_or(|end| issued.expires_at <= end), "{lookup:?}");
+        assert!(cache.refresh_after(&issued, &signing, now) >= now);
+        if thread == 0 {
+            let ahead = [1, 59, 3600, 86_400, 500_000][(round % 5) as usize];
+            clock.fetch_add(ahead, std::sync::atomic::Ordering::SeqCst);
+        }
+        lookup
+    };
+    let lookups: Vec<Lookup> = std::thread::scope(|scope| {
+        let run = |thread| {
+            (0..2_000)
+                .map(|round| ask(thread, round))
+                .collect::<Vec<_>>()
+        };
+        let threads: Vec<_> = (0..8)
+            .map(|thread| scope.spawn(move || run(thread)))
+            .collect();
+        let joined = threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap());
+        joined.collect()
+    });
+    for wanted in [Lookup::Hit, Lookup::Renewed] {
+        assert!(lookups.contains(&wanted), "{wanted:?}");
+    }
+}
