@@ -92,7 +92,8 @@ fn a_successor_keeps_every_usersig_where_nothing_of_it_changed() {
 
 #[test]
 fn c4_a_successor_with_other_lives_starts_with_an_empty_cache() {
-    let changes: [(&str, fn(&mut Settings)); 5] = [
+    type Change = fn(&mut Settings);
+    let changes: [(&str, Change); 5] = [
         ("lifetime", |settings| {
             settings.issuer = issuer_with("the", 2 * MIN_REMAINING);
         }),
