@@ -43,7 +43,7 @@ use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 
-use crate::authorize::{Caller, Parts, Permit, Refusal, Target, User};
+use crate::authorize::{Caller, Permit, Refusal, Target, User};
 use crate::metrics::{Metrics, NO_ROUTE};
 use crate::rejection::Rejection;
 use crate::time::UnixTime;
@@ -173,7 +173,9 @@ impl Site {
             // The framework would switch protocols for less than a handshake.
             session.req_header_mut().remove_header(&UPGRADE);
         }
-        self.settings.authorizer.authorize(&parts(session)?, now)
+        self.settings
+            .authorizer
+            .authorize(&request::parts(session)?, now)
     }
 
     fn upstream(&self, permit: Option<&Permit>) -> Result<&Arc<upstream::Upstream>> {
@@ -420,21 +422,6 @@ fn bound_waiting(session: &mut Session, bounds: &Bounds) {
     if session.get_keepalive().is_some() {
         session.set_keepalive(Some(bounds.keepalive.as_secs()));
     }
-}
-
-/// What of a request is judged, once it was stripped.
-fn parts(session: &Session) -> Result<Parts<'_>, Rejection> {
-    let header = session.req_header();
-    let (path, query) = request::target(header)?;
-    Ok(Parts {
-        method: &header.method,
-        host: request::host(header)?,
-        path,
-        query,
-        headers: &header.headers,
-        websocket: request::is_websocket(session),
-        has_body: request::has_body(session),
-    })
 }
 
 fn internal() -> Box<Error> {

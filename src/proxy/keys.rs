@@ -5,7 +5,7 @@
 use async_trait::async_trait;
 use pingora::proxy::Session;
 
-use super::parts;
+use super::request::parts;
 use super::site::Site;
 use crate::authorize::{Permit, Refusal};
 use crate::rejection::Rejection;

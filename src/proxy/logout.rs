@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 use super::context::RequestContext;
-use super::parts;
+use super::request::parts;
 use super::site::Site;
 use crate::authorize::{Caller, Permit, Refusal, Target};
 use crate::identity::UserId;

@@ -12,9 +12,25 @@ use pingora::protocols::http::authority::raw_target_authority;
 use pingora::proxy::Session;
 
 use super::forwarding::ForwardingRules;
+use crate::authorize::Parts;
 use crate::policy::header_name::is_forwarding;
 use crate::policy::{HostError, PathError};
 use crate::rejection::Rejection;
+
+/// What of a request is judged, once it was stripped.
+pub(super) fn parts(session: &Session) -> Result<Parts<'_>, Rejection> {
+    let header = session.req_header();
+    let (path, query) = target(header)?;
+    Ok(Parts {
+        method: &header.method,
+        host: host(header)?,
+        path,
+        query,
+        headers: &header.headers,
+        websocket: is_websocket(session),
+        has_body: has_body(session),
+    })
+}
 
 /// Path and query as they are forwarded. A target in absolute form counts by its path, which is what is sent on.
 pub(super) fn target(request: &RequestHeader) -> Result<(&[u8], Option<&str>), Rejection> {
