@@ -6,6 +6,7 @@
 //! `aws-lc-rs`; time is an argument.
 
 mod header;
+mod times;
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use self::header::Header;
+use self::times::Times;
 use super::keys::trust::{KeyFingerprint, TrustedKeys};
 use super::keys::{Algorithm, KeySet};
 use super::{BearerToken, TokenError};
@@ -368,37 +370,6 @@ fn audience_list(audience: &Value) -> Option<Vec<&str>> {
         Value::Array(many) if !many.is_empty() => many.iter().map(Value::as_str).collect(),
         _ => None,
     }
-}
-
-/// The times of a token, each a whole number of seconds.
-struct Times {
-    expires_at: UnixTime,
-    not_before: Option<UnixTime>,
-    issued_at: Option<UnixTime>,
-}
-
-impl Times {
-    fn parse(claims: &Object) -> Result<Self, TokenError> {
-        Ok(Self {
-            expires_at: time(claims, "exp", TokenError::ExpiryInvalid)?
-                .ok_or(TokenError::ExpiryMissing)?,
-            not_before: time(claims, "nbf", TokenError::NotBeforeInvalid)?,
-            issued_at: time(claims, "iat", TokenError::IssuedAtInvalid)?,
-        })
-    }
-}
-
-fn time(
-    claims: &Object,
-    name: &str,
-    otherwise: TokenError,
-) -> Result<Option<UnixTime>, TokenError> {
-    let Some(value) = claims.get(name) else {
-        return Ok(None);
-    };
-    let seconds = value.as_i64().ok_or(otherwise)?;
-    let seconds = u64::try_from(seconds).map_err(|_| otherwise)?;
-    Ok(Some(UnixTime::from_secs(seconds)))
 }
 
 fn decode_object(part: &str, otherwise: TokenError) -> Result<Object, TokenError> {
