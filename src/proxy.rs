@@ -36,7 +36,6 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::UPGRADE;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
@@ -46,7 +45,6 @@ use pingora::{Error, ErrorType, Result};
 use crate::authorize::{Caller, Permit, Refusal, Target, User};
 use crate::metrics::{Metrics, NO_ROUTE};
 use crate::rejection::Rejection;
-use crate::time::UnixTime;
 
 pub use context::RequestContext;
 pub use cors::AllowedOrigins;
@@ -95,7 +93,7 @@ impl UserSigProxy {
         ctx: &mut RequestContext,
     ) -> Result<Permit, Refusal> {
         let sites = self.sites.load_full();
-        bound_waiting(session, sites.bounds());
+        sites.bounds().limit_waiting(session);
         let host = request::host(session.req_header());
         let site = host.and_then(|host| sites.find(host).cloned());
         ctx.site = site.as_ref().ok().cloned();
@@ -158,35 +156,6 @@ impl UserSigProxy {
         self.metrics
             .count_request(ctx.site_name(), route, outcome, seconds);
         access::log(session, ctx, outcome, route, seconds);
-    }
-}
-
-impl Site {
-    /// Stages 1 to 7 of the walk, on a request without any header that only we may set.
-    fn judge(&self, session: &mut Session, now: UnixTime) -> Result<Permit, Refusal> {
-        let headers = &session.req_header().headers;
-        self.stripper.check_nominations(headers)?;
-        for name in self.stripper.find(headers) {
-            session.req_header_mut().remove_header(&name);
-        }
-        if !request::is_websocket(session) {
-            // The framework would switch protocols for less than a handshake.
-            session.req_header_mut().remove_header(&UPGRADE);
-        }
-        self.settings
-            .authorizer
-            .authorize(&request::parts(session)?, now)
-    }
-
-    fn upstream(&self, permit: Option<&Permit>) -> Result<&Arc<upstream::Upstream>> {
-        let index = match permit.map(|permit| permit.target) {
-            Some(Target::Upstream { upstream, .. }) => Some(upstream),
-            Some(Target::UserSigEndpoint | Target::UserSigRenewal | Target::UserSigPreflight)
-            | None => None,
-        };
-        index
-            .and_then(|index| self.settings.upstreams.get(index))
-            .ok_or_else(internal)
     }
 }
 
@@ -407,20 +376,6 @@ impl UserSigProxy {
         }
         ctx.reject(rejection);
         status
-    }
-}
-
-/// Without this the framework keeps an idle HTTP/1.1 connection for ever.
-fn bound_waiting(session: &mut Session, bounds: &Bounds) {
-    let idle = match request::is_websocket(session) {
-        true => upstream::WEBSOCKET_IDLE,
-        false => bounds.read_timeout,
-    };
-    session.set_read_timeout(Some(idle));
-    session.set_write_timeout(Some(idle));
-    // Where it is off, the client or the framing of its request says that the connection must end.
-    if session.get_keepalive().is_some() {
-        session.set_keepalive(Some(bounds.keepalive.as_secs()));
     }
 }
 

@@ -7,15 +7,21 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::UPGRADE;
+use pingora::Result;
+use pingora::proxy::Session;
+
 use super::cors::AllowedOrigins;
 use super::headers::{InjectedNames, Stripper};
 use super::keys::KeyRefresher;
 use super::limits::Limits;
 use super::logout::Logouts;
-use super::upstream::Upstreams;
-use crate::authorize::Authorizer;
+use super::upstream::{self, Upstreams};
+use super::{internal, request};
+use crate::authorize::{Authorizer, Permit, Refusal, Target};
 use crate::policy::HostName;
 use crate::rejection::Rejection;
+use crate::time::UnixTime;
 
 /// All that a [`Site`] is made of.
 pub struct SiteSettings {
@@ -58,6 +64,22 @@ pub struct Sites {
     bounds: Bounds,
     any_host: Option<Arc<Site>>,
     by_host: HashMap<HostName, Arc<Site>>,
+}
+
+impl Bounds {
+    /// Without this the framework keeps an idle HTTP/1.1 connection for ever.
+    pub(super) fn limit_waiting(&self, session: &mut Session) {
+        let idle = match request::is_websocket(session) {
+            true => upstream::WEBSOCKET_IDLE,
+            false => self.read_timeout,
+        };
+        session.set_read_timeout(Some(idle));
+        session.set_write_timeout(Some(idle));
+        // Where it is off, the client or the framing of its request says that the connection must end.
+        if session.get_keepalive().is_some() {
+            session.set_keepalive(Some(self.keepalive.as_secs()));
+        }
+    }
 }
 
 impl Sites {
@@ -108,5 +130,33 @@ impl Site {
             settings,
             bounds,
         }
+    }
+
+    /// Stages 1 to 7 of the walk, on a request without any header that only we may set.
+    pub(super) fn judge(&self, session: &mut Session, now: UnixTime) -> Result<Permit, Refusal> {
+        let headers = &session.req_header().headers;
+        self.stripper.check_nominations(headers)?;
+        for name in self.stripper.find(headers) {
+            session.req_header_mut().remove_header(&name);
+        }
+        if !request::is_websocket(session) {
+            // The framework would switch protocols for less than a handshake.
+            session.req_header_mut().remove_header(&UPGRADE);
+        }
+        self.settings
+            .authorizer
+            .authorize(&request::parts(session)?, now)
+    }
+
+    /// The upstream of a permitted request; the other kinds of target have none.
+    pub(super) fn upstream(&self, permit: Option<&Permit>) -> Result<&Arc<upstream::Upstream>> {
+        let index = match permit.map(|permit| permit.target) {
+            Some(Target::Upstream { upstream, .. }) => Some(upstream),
+            Some(Target::UserSigEndpoint | Target::UserSigRenewal | Target::UserSigPreflight)
+            | None => None,
+        };
+        index
+            .and_then(|index| self.settings.upstreams.get(index))
+            .ok_or_else(internal)
     }
 }
