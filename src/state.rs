@@ -161,12 +161,20 @@ impl State {
     /// Admits the session and says which of its user's UserSigs it may be given. Counts as a login: it ends the retries
     /// of a kick.
     pub fn generation(&self, session: &Session<'_>, now: UnixTime) -> Result<Generation, Denied> {
-        let (generation, awaits_login) = self.users.read(session.user(), now);
+        let read = self.users.read(session.user(), now);
+        self.admit_login(session, read)
+    }
+
+    /// The same for a login that cannot wait for a kick that is under way: the UserSig is dated [`MAX_AHEAD`] then, and
+    /// holds if the kick lands before.
+    pub fn generation_past_kick(
+        &self,
+        session: &Session<'_>,
+        now: UnixTime,
+    ) -> Result<Generation, Denied> {
         self.admit(session)?;
-        if awaits_login {
-            self.count_login(session.user());
-        }
-        Ok(generation)
+        let read = self.users.read_past_kick(session.user(), now);
+        self.admit_login(session, read)
     }
 
     /// Supersedes all UserSigs of the session's user, at most once in [`RENEWAL_PAUSE`].
@@ -304,6 +312,19 @@ impl State {
             Key::User(user) => self.users.change(&user).map(Change::User),
             Key::Enforced(subject) => Some(Change::Enforced(subject)),
         }
+    }
+
+    /// Asked after the generation was read: a logout denies before it raises.
+    fn admit_login(
+        &self,
+        session: &Session<'_>,
+        (generation, awaits_login): (Generation, bool),
+    ) -> Result<Generation, Denied> {
+        self.admit(session)?;
+        if awaits_login {
+            self.count_login(session.user());
+        }
+        Ok(generation)
     }
 
     fn count_login(&self, user: &UserId) {

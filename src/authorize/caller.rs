@@ -57,9 +57,9 @@ impl Authorizer {
         }
     }
 
-    /// Stages 4 to 7 for the token of a session that the app's answer begins.
+    /// Stages 4 to 7 for the token of a session that the app's answer begins, which waits for nothing.
     pub fn log_in(&self, token: &BearerToken, now: UnixTime) -> Result<User, Rejection> {
-        let (user, _) = self.identify(token, Wanted::Login, now)?;
+        let (user, _) = self.identify(token, Wanted::LoginNow, now)?;
         Ok(user)
     }
 
@@ -125,6 +125,7 @@ impl Authorizer {
         let generation = match wanted {
             Wanted::Nothing => self.state.admit(session).map(|()| None),
             Wanted::Login => self.state.generation(session, now).map(Some),
+            Wanted::LoginNow => self.state.generation_past_kick(session, now).map(Some),
             Wanted::Renewal => match self.state.renew(session, now) {
                 Ok(generation) => Ok(Some(generation)),
                 Err(RenewError::Denied(denied)) => Err(denied),
@@ -167,6 +168,8 @@ pub(super) enum Wanted {
     Nothing,
     /// To be given a UserSig.
     Login,
+    /// To be given one without waiting for a kick that is under way.
+    LoginNow,
     /// To be given a new UserSig in place of the old ones.
     Renewal,
 }

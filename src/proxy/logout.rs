@@ -63,9 +63,12 @@ impl Logouts {
         }
     }
 
-    /// Kicks with this one from the next attempt on; without one, no route ends any session.
-    pub fn replace_kicker(&self, kicker: Option<Arc<dyn Kicker>>) {
-        *self.kicker.write() = kicker;
+    /// Kicks with this one from the next attempt on; without one, nobody is kicked. Whether there was none before and is
+    /// one now, so that there are kicks to [resume](Self::resume).
+    pub fn replace_kicker(&self, kicker: Option<Arc<dyn Kicker>>) -> bool {
+        let is_there = kicker.is_some();
+        let before = std::mem::replace(&mut *self.kicker.write(), kicker);
+        is_there && before.is_none()
     }
 
     /// Ends a session that the app has ended, and starts the kick.

@@ -55,8 +55,8 @@ pub(super) struct Running {
     revoked: Arc<Revocations>,
     /// The kicks of those who are newly revoked.
     bans: Vec<KickTicket>,
-    /// Whether the configuration before had no such site.
-    is_new: bool,
+    /// Whether kicks that nobody sends yet are to be sent: the site is new, or Chat could not be reached before.
+    resumes: bool,
 }
 
 /// The background work of the sites in force; it ends when this is dropped.
@@ -106,11 +106,12 @@ impl Workshop {
         } = draft;
         let before = self.in_force.load_full();
         for (site, kicker) in running.iter_mut().zip(kickers) {
-            site.logouts.replace_kicker(kicker);
+            site.resumes = site.logouts.replace_kicker(kicker);
             site.bans = site.logouts.revoke(site.revoked.clone());
             if let Some(before) = before.iter().find(|before| before.name == site.name) {
                 site.keys.inherit(&before.keys);
-                site.is_new = false;
+            } else {
+                site.resumes = true;
             }
         }
         before.iter().for_each(|site| site.upstreams.end());
@@ -126,7 +127,7 @@ impl Workshop {
             background.spawn(site.keys.clone().run());
             let upstreams = site.upstreams.clone();
             background.spawn(async move { upstreams.run(std::future::pending()).await });
-            match site.is_new {
+            match site.resumes {
                 true => site.logouts.resume(),
                 false => site.logouts.kick_all(site.bans.clone()),
             }
@@ -175,7 +176,7 @@ impl Workshop {
             logouts,
             revoked: site.revoked,
             bans: Vec::new(),
-            is_new: true,
+            resumes: false,
         };
         Ok((site.hosts, settings, running))
     }

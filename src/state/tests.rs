@@ -231,6 +231,30 @@ fn a_generation_that_was_handed_out_ahead_of_the_clock_is_followed_by_a_later_da
 }
 
 #[test]
+fn c7_a_login_that_cannot_wait_is_dated_past_the_kick_and_followed_by_later_dates() {
+    let (state, ada) = (state(), user("ada"));
+    let (one, two) = (token("aa.bb.cc"), token("aa.dd.cc"));
+    let (old, new) = (session(&one, &ada), session(&two, &ada));
+    let usual = state.generation_past_kick(&new, START).unwrap();
+    assert_eq!(usual, Generation::FIRST, "no kick is under way");
+
+    let ticket = state.log_out(&old, START);
+    assert_eq!(
+        state.generation_past_kick(&old, START),
+        Err(Denied::LoggedOut)
+    );
+    let logout = state.generation(&new, START).unwrap();
+    let past = state.generation_past_kick(&new, START).unwrap();
+    assert!(past.number > logout.number);
+    assert_eq!(past.not_before, START.saturating_add(MAX_AHEAD));
+    // What was issued that far ahead is voided by no kick but a later one, and followed by later dates only.
+    let landed = state.kick_landed(&ticket, later(1));
+    assert!(landed.not_before > past.not_before);
+    let second = state.log_out(&new, later(1));
+    assert!(second.send_from >= past.not_before);
+}
+
+#[test]
 fn c7_a_raise_is_dated_after_the_clock_of_another_thread() {
     let (state, ada, bob) = (state(), user("ada"), user("bob"));
     let (one, other) = (token("aa.bb.cc"), token("aa.dd.cc"));

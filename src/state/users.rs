@@ -60,6 +60,18 @@ impl Users {
         }
     }
 
+    /// The same for a login that cannot wait for a kick under way.
+    pub(super) fn read_past_kick(&self, user: &UserId, now: UnixTime) -> (Generation, bool) {
+        if !self.is_kick_under_way(user) {
+            return self.read(user, now);
+        }
+        self.observe(now);
+        self.update(user, |record, number| {
+            let generation = record.hand_out_past_kick(number, now);
+            (generation, record.is_kick_pending())
+        })
+    }
+
     pub(super) fn is_before_floor(&self, session: &Session<'_>) -> bool {
         let is_before = |record: &Record| record.is_before_floor(session);
         self.with(session.user(), is_before).unwrap_or(false)

@@ -182,6 +182,51 @@ fn a_login_during_a_kick_gets_a_user_sig_that_is_later_than_the_kick() {
     assert!(dated > landed, "dated {dated}, kicked at {landed}");
 }
 
+/// The answer to a login cannot wait for the kick of the logout before it.
+#[test]
+fn c7_a_login_answer_during_a_kick_carries_a_user_sig_that_is_later_than_the_kick() {
+    let (sender, ticks) = mpsc::channel();
+    let ticks = Mutex::new(ticks);
+    let chat = App::with(move |_, stream| {
+        let _ = ticks.lock().unwrap().recv();
+        stream.write_all(&answer("200 OK", "", LANDED)).is_ok()
+    });
+    let token = session("42");
+    let new = token.clone();
+    let app = App::with(move |request, stream| match request.target.as_str() {
+        "/api/login" => {
+            let body = json!({ "access_token": new }).to_string();
+            let header = "Content-Type: application/json\r\n";
+            stream.write_all(&answer("200 OK", header, &body)).is_ok()
+        }
+        _ => stream.write_all(&answer("204 No Content", "", "")).is_ok(),
+    });
+    let route = r#"[[route]]
+match = { path = "/api/login", methods = ["POST"] }
+access = "public"
+session_from_response = { json = "/access_token" }
+inject = { response_json = "/chat" }
+"#;
+    let proxy = Proxy::start(&format!("{}{route}", settings(&app, chat.address)));
+    let ended = session("42");
+    login(&proxy, &ended);
+    log_out(&proxy, &ended, "");
+    chat.next();
+    let asked = now();
+    let login = send(
+        proxy.address,
+        "POST /api/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n",
+    );
+    let dated = login.json()["chat"]["expiresAt"].as_u64().unwrap() - LIFETIME;
+    // As far ahead as may be: so long the kick may take.
+    assert!(dated >= asked + 2, "dated {dated}, asked at {asked}");
+    sender.send(()).unwrap();
+    wait_for_kicks(&proxy, "landed", 1);
+    // And what comes after it is later still.
+    let next = endpoint(&proxy, "GET", &token).json();
+    assert!(next["expiresAt"].as_u64().unwrap() - LIFETIME > dated);
+}
+
 #[test]
 fn a_crash_forgets_neither_the_logout_nor_its_kick_nor_the_renewal() {
     let (app, chat, folder) = (app(), Chat::start(), TempDir::new().unwrap());

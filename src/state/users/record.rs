@@ -54,6 +54,19 @@ impl Record {
         self.generation
     }
 
+    /// The generation for a login that cannot wait for the kick under way: dated as far ahead as may be, so that the kick
+    /// does not reach what is issued.
+    pub(super) fn hand_out_past_kick(&mut self, number: u64, now: UnixTime) -> Generation {
+        if self.is_kick_under_way() {
+            let not_before = self.generation.not_before;
+            self.generation = Generation {
+                number,
+                not_before: not_before.max(now.saturating_add(MAX_AHEAD)),
+            };
+        }
+        self.hand_out(now)
+    }
+
     /// Starts a generation that is dated after everything that may have been issued until `latest`.
     pub(super) fn raise(&mut self, number: u64, latest: UnixTime) {
         let not_before = self.next_date(latest);
