@@ -380,6 +380,24 @@ fn h4_a_header_that_is_ours_only_since_a_reload_is_stripped_since_then() {
     assert_identity(&sent(&token), "42");
 }
 
+#[test]
+fn kicks_that_had_no_way_to_chat_start_when_a_reload_brings_one() {
+    let (app, chat) = (App::start(), App::start());
+    let text = by_signal(&app, "").replace("[session]\n", "[session]\nrevoked = \"revoked\"\n");
+    let proxy = Proxy::start_with_files(&text, &[("revoked", "user app 42\n")]);
+    assert_eq!(proxy.metric("kicks_total{result=\"failed\"}"), 0);
+    let endpoint = format!("[chat]\nendpoint = \"http://{}\"\n", chat.address);
+    proxy.write("proxy.toml", &text.replace("[chat]\n", &endpoint));
+    proxy.signal("HUP");
+    let kick = chat.next();
+    assert!(
+        kick.target.starts_with("/v4/im_open_login_svc/kick?"),
+        "{}",
+        kick.target
+    );
+    assert_eq!(kick.body, br#"{"UserID":"42"}"#);
+}
+
 fn bearer(token: &str) -> String {
     format!("Authorization: Bearer {token}\r\n")
 }
