@@ -1,6 +1,20 @@
 //! Calls of Chat's server REST API, signed with the admin account.
 //!
-//! The only caller so far is the proxy itself, which kicks a user at logout. Whoever holds an administrator's UserSig owns
-//! the Chat app, so it exists only inside a [`SignedUri`](sign::SignedUri), which cannot be printed.
+//! Whoever holds an administrator's UserSig owns the Chat app, so it exists only inside a
+//! [`SignedUri`](sign::SignedUri), which cannot be printed. The proxy itself kicks users at logout; callers with a session of
+//! the app call what a policy allows them, in this order:
+//!
+//! ```text
+//! address   path → command name            ✗ 404 unless it is two names
+//! catalog   name → command                 ✗ 403 unless it is known
+//! policy    command, role, issuer → rules  ✗ 403
+//! admit     body, as a rule allows it      ✗ 400 · 403 · 413
+//! budget    a place in the second          ✗ 429
+//! sign      the URI                        outcome: what Chat's answer means
+//! ```
+//!
+//! Pure: no I/O, no clock. `refusal` says how each ✗ reads to a client of the REST API.
 
+pub mod address;
+pub mod catalog;
 pub mod sign;
