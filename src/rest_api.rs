@@ -15,6 +15,10 @@
 //!
 //! Pure: no I/O, no clock. `refusal` says how each ✗ reads to a client of the REST API.
 
+pub mod acting;
 pub mod address;
 pub mod catalog;
+pub mod condition;
+mod loose;
+pub mod policy;
 pub mod sign;
