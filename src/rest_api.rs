@@ -17,6 +17,7 @@
 
 pub mod acting;
 pub mod address;
+pub mod admit;
 pub mod catalog;
 pub mod condition;
 mod loose;

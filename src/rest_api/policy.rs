@@ -67,8 +67,10 @@ pub struct RestCaller<'a> {
 pub struct Grant<'p> {
     /// The command.
     pub command: &'p Command,
-    /// The rules that cover it for the caller, in the order in which they are tried; at least one.
-    pub rules: Vec<&'p Rule>,
+    /// The first rule that covers it for the caller.
+    pub first: &'p Rule,
+    /// The others, in the order in which they are tried.
+    pub others: Vec<&'p Rule>,
 }
 
 /// Why no rule allows a call.
@@ -140,11 +142,14 @@ impl Policy {
             .find(command.as_str())
             .ok_or(Denial::UnknownCommand)?;
         let covering = || self.rules_of(command);
-        let rules: Vec<_> = covering()
-            .filter(|rule| rule.lack_of(caller).is_none())
-            .collect();
-        if !rules.is_empty() {
-            return Ok(Grant { command, rules });
+        let mut fitting = covering().filter(|rule| rule.lack_of(caller).is_none());
+        if let Some(first) = fitting.next() {
+            let others = fitting.collect();
+            return Ok(Grant {
+                command,
+                first,
+                others,
+            });
         }
         // Who comes from the right issuer is nearer than who does not.
         let nearest = covering()

@@ -1,0 +1,260 @@
+//! The body of a call: read strictly, held to the rules that cover the call, and completed with the acting account.
+//!
+//! What is admitted reads the same to every JSON reader: one object in UTF-8, no member twice in any spelling, not deep. Its
+//! bytes go to Chat as the client wrote them; only an acting field that was absent is written into them. The rules of a
+//! grant are tried one after the other, and the first that the body fits is the one that allowed the call.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::acting::{Acting, ActingError, ActingRule};
+use super::catalog::Command;
+use super::condition::ConditionError;
+use super::loose;
+use super::policy::{Grant, RestCaller, Rule};
+use crate::identity::ReservedNames;
+use crate::json::insert::insert;
+use crate::json::{self, JsonError, Object};
+use crate::usersig::SdkAppId;
+
+/// The largest body of a call in bytes.
+pub const MAX_BODY_BYTES: usize = 64 << 10;
+
+/// The body of a call that reads the same to everybody.
+#[derive(Debug)]
+pub struct Body<'b> {
+    text: &'b [u8],
+    object: Object,
+}
+
+/// Why a text is not the [`Body`] of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum BodyError {
+    /// More than [`MAX_BODY_BYTES`].
+    #[error("the body is longer than a call may be")]
+    TooLarge,
+    /// Not JSON in UTF-8, or nested too deep.
+    #[error("the body is not valid JSON")]
+    Syntax,
+    /// A member name is repeated.
+    #[error("a member name of the body is repeated")]
+    DuplicateMember,
+    /// Valid JSON, but not an object.
+    #[error("the body is not a JSON object")]
+    NotAnObject,
+}
+
+impl From<JsonError> for BodyError {
+    fn from(error: JsonError) -> Self {
+        match error {
+            JsonError::Syntax => Self::Syntax,
+            JsonError::DuplicateMember => Self::DuplicateMember,
+            JsonError::NotAnObject => Self::NotAnObject,
+        }
+    }
+}
+
+/// What bodies of a site may not name.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds<'a> {
+    /// The administrators.
+    pub reserved: &'a ReservedNames,
+    /// The one application of which a body may speak.
+    pub sdk_app_id: SdkAppId,
+}
+
+/// A call that may go to Chat.
+#[derive(Debug)]
+pub struct Admitted<'p, 'b> {
+    /// The rule that allowed it.
+    pub rule: &'p Rule,
+    /// The body to send.
+    pub body: Cow<'b, [u8]>,
+    /// The accounts in whose name it acts; none when the command has no field for it and the body names none.
+    pub acting: Vec<String>,
+}
+
+/// A call that no rule admits with this body.
+#[derive(Debug, PartialEq)]
+pub struct NotAdmitted<'p> {
+    /// The narrowest rule that covers the call.
+    pub nearest: &'p Rule,
+    /// Why the body does not fit it.
+    pub reason: AdmitError,
+}
+
+/// Why a body does not fit a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum AdmitError {
+    /// It acts in another name than it may.
+    #[error("{0}")]
+    Acting(#[from] ActingError),
+    /// It does not meet a condition.
+    #[error("{0}")]
+    Condition(#[from] ConditionError),
+    /// It speaks of another application.
+    #[error("the body names another SDKAppID")]
+    OtherApp,
+}
+
+impl<'b> Body<'b> {
+    /// Reads a body; an empty one is `{}`.
+    pub fn parse(text: &'b [u8]) -> Result<Self, BodyError> {
+        if text.len() > MAX_BODY_BYTES {
+            return Err(BodyError::TooLarge);
+        }
+        let text = if text.is_empty() { b"{}" } else { text };
+        let object = json::parse_object(text)?;
+        if object
+            .values()
+            .any(|value| is_deeper_than(value, MAX_DEPTH))
+        {
+            return Err(BodyError::Syntax);
+        }
+        Ok(Self { text, object })
+    }
+
+    /// The accounts, groups and rooms that it concerns, for the audit: at most `most`, each once.
+    pub fn concerns(&self, most: usize) -> Vec<&str> {
+        let mut found = Vec::new();
+        gather(&self.object, most, &mut found);
+        found
+    }
+
+    /// Holds it to the rules of a grant.
+    pub fn admit<'p>(
+        &self,
+        grant: &Grant<'p>,
+        caller: &RestCaller<'_>,
+        bounds: Bounds<'_>,
+    ) -> Result<Admitted<'p, 'b>, NotAdmitted<'p>> {
+        let mut tried = self.try_rule(grant, grant.first, caller, bounds);
+        for rule in &grant.others {
+            tried = tried.or_else(|first| {
+                let next = self.try_rule(grant, rule, caller, bounds);
+                next.map_err(|_| first)
+            });
+        }
+        tried
+    }
+
+    fn try_rule<'p>(
+        &self,
+        grant: &Grant<'_>,
+        rule: &'p Rule,
+        caller: &RestCaller<'_>,
+        bounds: Bounds<'_>,
+    ) -> Result<Admitted<'p, 'b>, NotAdmitted<'p>> {
+        let command = grant.command;
+        match self.judge(command, rule, caller, bounds) {
+            Ok((body, acting)) => Ok(Admitted { rule, body, acting }),
+            Err(reason) => Err(NotAdmitted {
+                nearest: rule,
+                reason,
+            }),
+        }
+    }
+
+    fn judge(
+        &self,
+        command: &Command,
+        rule: &Rule,
+        caller: &RestCaller<'_>,
+        bounds: Bounds<'_>,
+    ) -> Result<(Cow<'b, [u8]>, Vec<String>), AdmitError> {
+        self.check_app(bounds.sdk_app_id)?;
+        let acting_rule = ActingRule {
+            field: command.acting.as_ref(),
+            account: rule.acting(),
+            caller: &caller.user_id,
+            reserved: bounds.reserved,
+        };
+        let acting = acting_rule.judge(&self.object)?;
+        for condition in &rule.conditions {
+            condition.check(&self.object, &caller.user_id)?;
+        }
+        let name = caller.user_id.as_str();
+        let mut accounts: Vec<String> = acting.named.iter().map(|one| (*one).to_owned()).collect();
+        if !acting.missing.is_empty() && !acting.named.contains(&name) {
+            accounts.push(name.to_owned());
+        }
+        Ok((self.completed(&acting, name)?, accounts))
+    }
+
+    /// The text with the acting account wherever it was missing.
+    fn completed(&self, acting: &Acting<'_>, account: &str) -> Result<Cow<'b, [u8]>, ActingError> {
+        let member = Value::from(account).to_string();
+        let mut text = Cow::Borrowed(self.text);
+        for pointer in &acting.missing {
+            let grown = insert(&text, pointer, &member).map_err(|_| ActingError::WrongType)?;
+            text = Cow::Owned(grown);
+        }
+        Ok(text)
+    }
+
+    /// A few commands carry the SDKAppID in the body as well.
+    fn check_app(&self, app: SdkAppId) -> Result<(), AdmitError> {
+        let named = loose::find(&self.object, APP_FIELD).map_err(|_| AdmitError::OtherApp)?;
+        let is_ours = |value: &Value| match value {
+            Value::Number(number) => number.as_u64() == Some(app.get().into()),
+            Value::String(text) => *text == app.to_string(),
+            _ => false,
+        };
+        match named.is_none_or(is_ours) {
+            true => Ok(()),
+            false => Err(AdmitError::OtherApp),
+        }
+    }
+}
+
+fn gather<'b>(object: &'b Object, most: usize, found: &mut Vec<&'b str>) {
+    for (name, value) in object {
+        let is_name = CONCERNED.iter().any(|ending| name.ends_with(ending));
+        gather_value(value, is_name, most, found);
+    }
+}
+
+fn gather_value<'b>(value: &'b Value, is_name: bool, most: usize, found: &mut Vec<&'b str>) {
+    match value {
+        Value::String(text) if is_name && found.len() < most => {
+            if !found.contains(&text.as_str()) {
+                found.push(text);
+            }
+        }
+        Value::Array(items) => items
+            .iter()
+            .for_each(|item| gather_value(item, is_name, most, found)),
+        Value::Object(object) => gather(object, most, found),
+        _ => {}
+    }
+}
+
+fn is_deeper_than(value: &Value, most: usize) -> bool {
+    let is_deep = |inner: &Value| match most.checked_sub(1) {
+        Some(most) => is_deeper_than(inner, most),
+        None => true,
+    };
+    match value {
+        Value::Array(items) => most == 0 || items.iter().any(is_deep),
+        Value::Object(object) => most == 0 || object.values().any(is_deep),
+        _ => false,
+    }
+}
+
+/// How many objects and arrays may stand in one another, the body itself not counted. Documented bodies need seven.
+const MAX_DEPTH: usize = 31;
+const APP_FIELD: &str = "SdkAppId";
+/// How the names of members end that hold an account, a group or a room.
+const CONCERNED: [&str; 7] = [
+    "_Account",
+    "UserID",
+    "GroupId",
+    "ToGroupid",
+    "GroupIdList",
+    "TopicId",
+    "RoomId",
+];
+
+#[cfg(test)]
+mod tests;
