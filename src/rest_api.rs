@@ -18,8 +18,10 @@
 pub mod acting;
 pub mod address;
 pub mod admit;
+pub mod budget;
 pub mod catalog;
 pub mod condition;
 mod loose;
+pub mod outcome;
 pub mod policy;
 pub mod sign;

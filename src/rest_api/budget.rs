@@ -1,0 +1,234 @@
+//! How often the API may be called: what does not fit is refused here, before Chat refuses it for everybody.
+//!
+//! Chat counts the calls of a command for the whole application, so one caller can use up what all need. A call takes a place
+//! in three budgets or in none: the command's, the application's and the caller's. A caller's part of a command's
+//! budget is that of all who call it now, so a lone caller may use all of it and two share it in halves. In no second, wherever it
+//! starts, does a budget take more than its number. Time is an argument: the time since some fixed moment.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::catalog::{Command, CommandName};
+use crate::identity::UserId;
+
+/// Where calls take their place. A store that nodes share can stand behind it.
+pub trait Budgets: Send + Sync {
+    /// Takes a place for a call at `now`, or says when to come again.
+    fn take(&self, command: &Command, caller: &UserId, now: Duration) -> Result<(), Exceeded>;
+}
+
+/// A budget is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the budget of {} is used up", scope.as_str())]
+pub struct Exceeded {
+    /// Whose.
+    pub scope: Scope,
+    /// When a place may be free; longer when others come first.
+    pub retry_after: Duration,
+}
+
+/// Whose budget it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// The command's.
+    Command,
+    /// The whole application's.
+    App,
+    /// The caller's, or its part of the command's.
+    Caller,
+}
+
+impl Scope {
+    /// Every scope.
+    pub const ALL: [Self; 3] = [Self::Command, Self::App, Self::Caller];
+
+    /// Its label in metrics and the audit.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Command => "command",
+            Self::App => "app",
+            Self::Caller => "caller",
+        }
+    }
+}
+
+/// Calls a second, where they differ from what is documented.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// All calls of the application; no limit by default, since none is documented.
+    pub app: Option<NonZeroU32>,
+    /// All calls of one caller.
+    pub caller: Option<NonZeroU32>,
+    /// The calls of single commands, in place of the documented rate.
+    pub commands: HashMap<CommandName, NonZeroU32>,
+}
+
+/// Budgets of this process alone.
+#[derive(Debug)]
+pub struct LocalBudgets {
+    limits: Limits,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    app: Bucket,
+    callers: HashMap<UserId, Bucket>,
+    /// From how many callers on the idle ones are forgotten.
+    prune_at: usize,
+    commands: HashMap<CommandName, CommandState>,
+}
+
+#[derive(Debug, Default)]
+struct CommandState {
+    bucket: Bucket,
+    /// Those who called in the last second or so.
+    shares: HashMap<UserId, Bucket>,
+}
+
+impl LocalBudgets {
+    /// Budgets of which nothing is used.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            state: Mutex::default(),
+        }
+    }
+
+    /// How many callers are remembered, in all budgets together.
+    pub fn remembered(&self) -> usize {
+        let state = self.state.lock();
+        let shares = state.commands.values().map(|command| command.shares.len());
+        state.callers.len() + shares.sum::<usize>()
+    }
+
+    fn rate_of(&self, command: &Command) -> NonZeroU32 {
+        let set = self.limits.commands.get(&command.name);
+        set.copied().unwrap_or(command.rate)
+    }
+}
+
+impl Budgets for LocalBudgets {
+    fn take(&self, command: &Command, caller: &UserId, now: Duration) -> Result<(), Exceeded> {
+        let pace = Pace::of(self.rate_of(command));
+        let state = &mut *self.state.lock();
+        state.forget_idle(now);
+        if !state.commands.contains_key(&command.name) {
+            let fresh = CommandState::default();
+            state.commands.insert(command.name.clone(), fresh);
+        }
+        let Some(used) = state.commands.get_mut(&command.name) else {
+            return Ok(());
+        };
+        let of_command = used.bucket.after(pace, now).map_err(at(Scope::Command))?;
+        let share = used.share_after(pace, caller, now);
+        let share = share.map_err(at(Scope::Caller))?;
+        let of_app = match self.limits.app {
+            Some(rate) => state.app.after(Pace::of(rate), now),
+            None => Ok(Bucket::default()),
+        };
+        let of_app = of_app.map_err(at(Scope::App))?;
+        if let Some(rate) = self.limits.caller {
+            let bucket = state.callers.get(caller).copied().unwrap_or_default();
+            let after = bucket.after(Pace::of(rate), now);
+            state
+                .callers
+                .insert(*caller, after.map_err(at(Scope::Caller))?);
+        }
+        used.bucket = of_command;
+        used.shares.insert(*caller, share);
+        state.app = of_app;
+        Ok(())
+    }
+}
+
+fn at(scope: Scope) -> impl Fn(Duration) -> Exceeded {
+    move |retry_after| Exceeded { scope, retry_after }
+}
+
+impl State {
+    /// Forgets callers who have their whole budget again, before there are twice as many as were left the last time.
+    fn forget_idle(&mut self, now: Duration) {
+        if self.callers.len() < self.prune_at.max(MIN_PRUNE) {
+            return;
+        }
+        self.callers.retain(|_, bucket| !bucket.is_idle(now));
+        self.prune_at = 2 * self.callers.len();
+    }
+}
+
+impl CommandState {
+    /// The caller's share of the command's budget after one more call.
+    fn share_after(
+        &mut self,
+        pace: Pace,
+        caller: &UserId,
+        now: Duration,
+    ) -> Result<Bucket, Duration> {
+        // No more callers stay than the command takes calls in a second or so.
+        self.shares.retain(|_, bucket| !bucket.is_idle(now));
+        let own = self.shares.get(caller).copied();
+        let callers = self.shares.len() + usize::from(own.is_none());
+        let shared = Pace {
+            interval: pace
+                .interval
+                .saturating_mul(u32::try_from(callers).unwrap_or(u32::MAX)),
+            burst: pace.burst,
+        };
+        own.unwrap_or_default().after(shared, now)
+    }
+}
+
+/// A rate as a token bucket keeps it.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    /// The time that one call stands for.
+    interval: Duration,
+    /// How much time may be used ahead.
+    burst: Duration,
+}
+
+impl Pace {
+    /// Half of the calls of a second at once, the others spread over it: together never more than the rate in one.
+    fn of(rate: NonZeroU32) -> Self {
+        let ahead = rate.get() / 2;
+        let spread = rate.get() - ahead;
+        // Rounded up, so that the rounding never adds a call.
+        let interval = Duration::from_nanos(SECOND_NANOS.div_ceil(spread.into()));
+        Self {
+            interval,
+            burst: interval.saturating_mul(ahead.saturating_add(1)),
+        }
+    }
+}
+
+/// The moment up to which a budget is used (generic cell rate algorithm).
+#[derive(Clone, Copy, Debug, Default)]
+struct Bucket {
+    used_until: Duration,
+}
+
+impl Bucket {
+    /// The bucket after one more call, or how long until there is room for one. An idle one always has room.
+    fn after(self, pace: Pace, now: Duration) -> Result<Self, Duration> {
+        let used_until = self.used_until.max(now).saturating_add(pace.interval);
+        let over = used_until.saturating_sub(now.saturating_add(pace.burst));
+        match self.is_idle(now) || over.is_zero() {
+            true => Ok(Self { used_until }),
+            false => Err(over.min(self.used_until.saturating_sub(now))),
+        }
+    }
+
+    fn is_idle(self, now: Duration) -> bool {
+        self.used_until <= now
+    }
+}
+
+const SECOND_NANOS: u64 = 1_000_000_000;
+const MIN_PRUNE: usize = 1024;
+
+#[cfg(test)]
+mod tests;
