@@ -3,6 +3,7 @@
 //! Exit codes, everywhere: 0 good, 1 what was asked for is wrong (configuration, user, UserSig), 2 usage or unreadable.
 
 mod check;
+mod commands;
 mod demo;
 mod inspect;
 mod mint;
@@ -43,6 +44,7 @@ enum Command {
     Sandbox(sandbox::Serve),
     Mint(mint::Mint),
     Inspect(inspect::Inspect),
+    Commands(commands::Commands),
 }
 
 /// What a command failed with, beyond what it has printed.
@@ -85,6 +87,7 @@ pub fn main() -> ExitCode {
         Command::Sandbox(command) => command.run(),
         Command::Mint(command) => command.run(),
         Command::Inspect(command) => command.run(),
+        Command::Commands(command) => command.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -30,7 +30,7 @@ pub use self::watch::{Fingerprint, Watched};
 use crate::authorize;
 use crate::identity::ReservedNames;
 use crate::policy::HostName;
-use crate::rest_api::sign::Endpoint;
+use crate::rest_api::{self, sign::Endpoint};
 use crate::state::revocation::Revocations;
 use crate::token::keys::Algorithm;
 use crate::token::keys::location::Location;
@@ -81,6 +81,8 @@ pub struct Site {
     pub revoked: Arc<Revocations>,
     /// What the authorizer is made of.
     pub authorizer: authorize::Settings,
+    /// The REST gateway, if it is on; then `chat.endpoint` is there.
+    pub rest_api: Option<rest_api::Settings>,
 }
 
 /// Threads, limits and times of the process.

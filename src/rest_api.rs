@@ -24,4 +24,34 @@ pub mod condition;
 mod loose;
 pub mod outcome;
 pub mod policy;
+pub mod refusal;
 pub mod sign;
+
+use self::address::Prefix;
+use self::budget::Limits;
+use self::policy::Policy;
+use crate::json::JsonPointer;
+
+/// All that the gateway of a site is made of.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where calls arrive.
+    pub prefix: Prefix,
+    /// For each issuer, in the order of the verifier's: the claim that holds the caller's roles.
+    pub roles_claims: Vec<JsonPointer>,
+    /// Who may call what.
+    pub policy: Policy,
+    /// How often, where that differs from what is documented.
+    pub limits: Limits,
+    /// The HTTP status of an answer of Chat.
+    pub http_status: HttpStatus,
+}
+
+/// The HTTP status with which an answer of Chat is passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpStatus {
+    /// As Chat sent it: 200, also when it refuses.
+    AsSent,
+    /// By the class of its `ErrorCode`.
+    FromErrorCode,
+}

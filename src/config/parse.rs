@@ -14,6 +14,7 @@ mod inject;
 mod key_set;
 mod keys;
 mod listeners;
+mod rest_api;
 mod revoked;
 mod routes;
 mod session;
@@ -190,6 +191,13 @@ fn site(
     if let (Some(chat), Some(table)) = (&chat, &routes.table) {
         chat::check_kicks(root, chat, table);
     }
+    let around = rest_api::Around {
+        chat: chat.as_ref(),
+        reserved: &identity.reserved,
+        issuers: &session.roles,
+        endpoint: endpoint.as_ref(),
+    };
+    let rest_api = rest_api::section(root, around);
     let key_sets = session.key_sets.clone();
     let revoked = session.revoked.clone();
     if let (Some(chat), Some(list), Some(value)) = (&chat, &revoked, revoked_key(root)) {
@@ -205,6 +213,7 @@ fn site(
         key_sets,
         revoked: revoked?,
         authorizer: settings(&chat, session, routes, endpoint.as_ref())?,
+        rest_api,
         usersig_endpoint: endpoint.map(|endpoint| endpoint.text),
         chat: Chat {
             sdk_app_id: chat.sdk_app_id,
@@ -309,6 +318,7 @@ pub(super) const MAIN_KEYS: &[&str] = &[
     "route",
     "inject",
     "usersig_endpoint",
+    "rest_api",
 ];
 
 /// The keys that may stand at the top of a site's file.
@@ -323,6 +333,7 @@ pub(super) const SITE_KEYS: &[&str] = &[
     "route",
     "inject",
     "usersig_endpoint",
+    "rest_api",
 ];
 
 /// The name of the one site of a configuration without several: in logs, metrics and the store.

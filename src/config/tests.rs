@@ -12,6 +12,7 @@ use crate::usersig::{Issuer, SecretKey};
 mod conf_files;
 mod key_sets;
 mod listeners;
+mod rest_api;
 mod revoked;
 mod secrets;
 mod sites;

@@ -98,6 +98,26 @@ pub enum AdmitError {
     OtherApp,
 }
 
+impl AdmitError {
+    /// The error as one word, for logs.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Acting(ActingError::Foreign) => "acting_foreign",
+            Self::Acting(ActingError::WrongType) => "acting_wrong_type",
+            Self::Acting(ActingError::Misspelled) => "acting_misspelled",
+            Self::Acting(ActingError::Missing) => "acting_missing",
+            Self::Acting(ActingError::TooManyItems) => "acting_too_many_items",
+            Self::Condition(ConditionError::Absent) => "condition_absent",
+            Self::Condition(ConditionError::Present) => "condition_present",
+            Self::Condition(ConditionError::Value) => "condition_value",
+            Self::Condition(ConditionError::Type) => "condition_type",
+            Self::Condition(ConditionError::TooMany) => "condition_too_many",
+            Self::Condition(ConditionError::Misspelled) => "condition_misspelled",
+            Self::OtherApp => "other_app",
+        }
+    }
+}
+
 impl<'b> Body<'b> {
     /// Reads a body; an empty one is `{}`.
     pub fn parse(text: &'b [u8]) -> Result<Self, BodyError> {

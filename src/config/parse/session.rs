@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::HeaderName;
 
 use super::identity::Site;
+use super::rest_api::IssuerRoles;
 use super::{keys, revoked};
 use crate::authorize::ClaimRules;
 use crate::config::KeySetSource;
@@ -27,6 +28,7 @@ pub(super) struct Section {
     pub(super) claim_rules: Option<Vec<ClaimRules>>,
     pub(super) key_sets: Vec<KeySetSource>,
     pub(super) revoked: Option<Arc<Revocations>>,
+    pub(super) roles: Vec<IssuerRoles>,
 }
 
 pub(super) fn section(root: &Table<'_>, secrets: &Secrets<'_>, identity: &Site) -> Section {
@@ -64,6 +66,7 @@ pub(super) fn section(root: &Table<'_>, secrets: &Secrets<'_>, identity: &Site) 
     let names = issuers.iter().map(|issuer| issuer.name.as_deref());
     let names = names.collect::<Option<Vec<_>>>().filter(|_| are_complete);
     let revoked = revoked::list(&table, names, secrets);
+    let roles = issuers.iter().map(|issuer| issuer.roles.clone()).collect();
     let (verifier, claim_rules) = verifier(&table, issuers, leeway, max_lifetime).unzip();
     Section {
         token_sources: token_sources(&table, &sources),
@@ -72,6 +75,7 @@ pub(super) fn section(root: &Table<'_>, secrets: &Secrets<'_>, identity: &Site) 
         claim_rules,
         key_sets,
         revoked,
+        roles,
     }
 }
 
@@ -83,6 +87,7 @@ struct Issuer {
     audience: Vec<String>,
     keys: Option<keys::IssuerKeys>,
     rules: Option<ClaimRules>,
+    roles: IssuerRoles,
 }
 
 impl Issuer {
@@ -111,6 +116,7 @@ fn issuer(entry: &Value<'_>, secrets: &Secrets<'_>, identity: &Site) -> Option<I
         .unwrap_or_default();
     let require = require(&table);
     let map = identity.map_for(table.get("identity"), secrets);
+    let roles_claim = table.get("roles_claim");
     Some(Issuer {
         place: entry.place().clone(),
         name: name.map(str::to_owned),
@@ -120,6 +126,10 @@ fn issuer(entry: &Value<'_>, secrets: &Secrets<'_>, identity: &Site) -> Option<I
         rules: require
             .zip(map)
             .map(|(require, identity)| ClaimRules { require, identity }),
+        roles: IssuerRoles {
+            name: name.map(str::to_owned),
+            claim: roles_claim.and_then(|value| value.parsed(JsonPointer::parse)),
+        },
     })
 }
 
@@ -330,6 +340,7 @@ const ISSUER_KEYS: &[&str] = &[
     "allow_short_secret",
     "allow_private",
     "identity",
+    "roles_claim",
 ];
 const ISSUER_HINT: &str = "add [[session.issuer]] with name, algorithms and keys";
 const SOURCE_HINT: &str = "{ header = \"Authorization\", scheme = \"Bearer\" }, { cookie = \"..\" } or { query = \"..\" }";

@@ -276,13 +276,21 @@ const ROWS: &[Row] = &[
         errors: &["1:1: demoo: unknown key (did you mean `demo`?)"],
     },
     Row {
-        name: "a section that comes later",
+        name: "a section that does not exist",
         from: "[routes]",
-        to: r#"[rest_api]
+        to: r#"[gateway]
 path_prefix = "/x"
 [routes]"#,
         errors: &[
-            "14:2: rest_api: unknown key (known here: demo, secret_files, listen, ops, runtime, log, store, sites, hosts, cors, upstream, chat, session, identity, routes, route, inject, usersig_endpoint)",
+            "14:2: gateway: unknown key (known here: demo, secret_files, listen, ops, runtime, log, store, sites, hosts, cors, upstream, chat, session, identity, routes, route, inject, usersig_endpoint, rest_api)",
+        ],
+    },
+    Row {
+        name: "an issuer's roles at no pointer",
+        from: "keys = {",
+        to: "roles_claim = \"roles\"\nkeys = {",
+        errors: &[
+            r#"11:15: session.issuer[1].roles_claim: a JSON pointer starts with "/", as in "/sub""#,
         ],
     },
     Row {

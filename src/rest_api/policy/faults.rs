@@ -49,7 +49,12 @@ pub(super) fn find(catalog: &Catalog, rules: &[Rule]) -> Vec<RuleFault> {
         let mut problems = own(catalog, rule);
         for (other_index, other) in rules.iter().enumerate() {
             let later = other_index < index;
-            problems.extend(pair(catalog, (rule, later), (other, other_index)));
+            let found = pair(catalog, (rule, later), (other, other_index));
+            let found: Vec<_> = found
+                .into_iter()
+                .filter(|problem| !is_told(&problems, problem))
+                .collect();
+            problems.extend(found);
         }
         let fault = |problem| RuleFault {
             rule: index,
@@ -58,6 +63,16 @@ pub(super) fn find(catalog: &Catalog, rules: &[Rule]) -> Vec<RuleFault> {
         faults.extend(problems.into_iter().map(fault));
     }
     faults
+}
+
+/// Whether another rule is known already that allows the same.
+fn is_told(told: &[RuleProblem], problem: &RuleProblem) -> bool {
+    let shadowed = |problem: &RuleProblem| match problem {
+        RuleProblem::Shadowed { command, .. } => Some(command.clone()),
+        _ => None,
+    };
+    let this = shadowed(problem);
+    this.is_some() && told.iter().any(|other| shadowed(other) == this)
 }
 
 /// What is wrong with a rule by itself.
