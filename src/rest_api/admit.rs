@@ -237,8 +237,8 @@ fn gather<'b>(object: &'b Object, most: usize, found: &mut Vec<&'b str>) {
 
 fn gather_value<'b>(value: &'b Value, is_name: bool, most: usize, found: &mut Vec<&'b str>) {
     match value {
-        Value::String(text) if is_name && found.len() < most => {
-            if !found.contains(&text.as_str()) {
+        Value::String(text) => {
+            if is_name && found.len() < most && !found.contains(&text.as_str()) {
                 found.push(text);
             }
         }

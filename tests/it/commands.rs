@@ -1,5 +1,6 @@
 //! The program as an operator calls it: what each command prints, and its exit code.
 
+mod catalogue;
 mod check;
 mod demo;
 mod inspect;
@@ -98,6 +99,10 @@ fn every_help_text_says_what_the_command_does_and_how() {
         (
             "inspect",
             &["signature", "--config", "standard input", "Exit code 1"],
+        ),
+        (
+            "commands",
+            &["service/command", "--risk", "--config", "- is nobody"],
         ),
     ] {
         let arguments = [command, "--help"];

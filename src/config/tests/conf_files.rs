@@ -77,6 +77,7 @@ fn the_defaults_that_the_reference_shows_are_the_defaults() {
             site.upstreams.clone(),
             site.inject.clone(),
             site.usersig_endpoint.clone(),
+            format!("{:?}", site.rest_api),
         )
     };
     assert_eq!(names(&short), names(&long));
@@ -157,4 +158,8 @@ const SECTIONS: &[&str] = &[
     "[[route]]",
     "[inject]",
     "[usersig_endpoint]",
+    "[rest_api]",
+    "[[rest_api.allow]]",
+    "[[rest_api.command]]",
+    "[rest_api.budget]",
 ];

@@ -357,9 +357,7 @@ fn the_first_rule_that_the_body_fits_is_the_one_that_allowed_it() {
         ),
     ] {
         let outcome = admit_by(&rules, SEND, body);
-        let seen = outcome
-            .map(|(_, acting, label)| (label, acting.join(",")))
-            .map_err(|(reason, label)| (reason, label));
+        let seen = outcome.map(|(_, acting, label)| (label, acting.join(",")));
         let expected = expected
             .map(|(label, acting): (&str, &str)| (label.to_owned(), acting.to_owned()))
             .map_err(|(reason, label): (_, &str)| (reason, label.to_owned()));
