@@ -5,6 +5,7 @@
 //! grant are tried one after the other, and the first that the body fits is the one that allowed the call.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde_json::Value;
 
@@ -22,7 +23,6 @@ use crate::usersig::SdkAppId;
 pub const MAX_BODY_BYTES: usize = 64 << 10;
 
 /// The body of a call that reads the same to everybody.
-#[derive(Debug)]
 pub struct Body<'b> {
     text: &'b [u8],
     object: Object,
@@ -65,7 +65,6 @@ pub struct Bounds<'a> {
 }
 
 /// A call that may go to Chat.
-#[derive(Debug)]
 pub struct Admitted<'p, 'b> {
     /// The rule that allowed it.
     pub rule: &'p Rule,
@@ -96,6 +95,23 @@ pub enum AdmitError {
     /// It speaks of another application.
     #[error("the body names another SDKAppID")]
     OtherApp,
+}
+
+impl fmt::Debug for Body<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Body({} bytes)", self.text.len())
+    }
+}
+
+impl fmt::Debug for Admitted<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Admitted(by {}, {} bytes)",
+            self.rule.label,
+            self.body.len()
+        )
+    }
 }
 
 impl AdmitError {
@@ -236,12 +252,9 @@ fn gather<'b>(object: &'b Object, most: usize, found: &mut Vec<&'b str>) {
 }
 
 fn gather_value<'b>(value: &'b Value, is_name: bool, most: usize, found: &mut Vec<&'b str>) {
+    let is_new = |text: &str| found.len() < most && !found.contains(&text);
     match value {
-        Value::String(text) => {
-            if is_name && found.len() < most && !found.contains(&text.as_str()) {
-                found.push(text);
-            }
-        }
+        Value::String(text) if is_name && is_new(text) => found.push(text),
         Value::Array(items) => items
             .iter()
             .for_each(|item| gather_value(item, is_name, most, found)),

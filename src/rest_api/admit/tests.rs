@@ -376,6 +376,7 @@ fn whom_a_call_concerns_is_told_without_what_it_says() {
     all.sort_unstable();
     assert_eq!(all, ["a", "b", "c", "d", "g"]);
     assert_eq!(body.concerns(2).len(), 2);
+    assert!(!format!("{body:?}").contains("secret"));
 }
 
 /// JSON with every member that stands in the text, also repeated ones.
