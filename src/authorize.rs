@@ -17,6 +17,7 @@
 mod caller;
 mod keys;
 mod passage;
+mod rest_call;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -26,13 +27,15 @@ use arc_swap::ArcSwap;
 use http::{HeaderMap, HeaderName, Method};
 use serde_json::Value;
 
-pub use self::passage::ENDPOINT_ROUTE;
 use self::passage::Passage;
+pub use self::passage::{ENDPOINT_ROUTE, REST_ROUTE};
+pub use self::rest_call::RestCall;
 use crate::identity::{IdentityMap, UserId};
 use crate::json::{JsonPointer, Object};
 pub use crate::policy::{AnswerRule, Inject, SessionFromResponse};
 use crate::policy::{CanonicalPath, RouteTable, Tolerance};
 use crate::rejection::Rejection;
+use crate::rest_api::address::Prefix;
 use crate::state::{Session, State};
 use crate::time::UnixTime;
 use crate::token::BearerToken;
@@ -74,6 +77,8 @@ pub struct Permit {
     pub answer: Option<Arc<AnswerRule>>,
     /// The caller's session, where the app's answer may end it.
     pub ending: Option<Arc<EndingSession>>,
+    /// What is called of the REST API, if anything.
+    pub rest_call: Option<Arc<RestCall>>,
 }
 
 /// A session that the app may end with its answer.
@@ -107,6 +112,8 @@ pub enum Target {
     UserSigRenewal,
     /// A CORS preflight for our own endpoint.
     UserSigPreflight,
+    /// To Chat's REST API, if its policy allows the call.
+    RestCall,
 }
 
 /// Whose request it is.
@@ -190,6 +197,15 @@ impl ClaimRules {
     }
 }
 
+/// Where calls of the REST API arrive, and where their callers' roles stand.
+#[derive(Clone, Debug)]
+pub struct RestRoutes {
+    /// The path below which commands are called.
+    pub prefix: Prefix,
+    /// The claim with the roles for each issuer, in the order of the verifier's issuers.
+    pub roles_claims: Vec<JsonPointer>,
+}
+
 /// All that an [`Authorizer`] is made of.
 #[derive(Debug)]
 pub struct Settings {
@@ -201,6 +217,8 @@ pub struct Settings {
     pub preflight: Preflight,
     /// The path of our own endpoint, if it is on.
     pub endpoint: Option<CanonicalPath>,
+    /// Where calls of the REST API arrive, if the gateway is on.
+    pub rest_api: Option<RestRoutes>,
     /// Where session tokens are found.
     pub sources: TokenSources,
     /// How they are verified, with the keys that are known at the start.
@@ -286,12 +304,13 @@ impl Authorizer {
             .map_err(Rejection::PathAmbiguous)?;
         let passage = Passage::find(&self.settings, parts, &path)?;
         match self.find_caller(parts, &passage, now) {
-            Ok((caller, ending)) => Ok(Permit {
+            Ok(found) => Ok(Permit {
                 route: passage.route,
                 target: passage.target,
-                caller,
+                caller: found.caller,
                 answer: passage.answer,
-                ending,
+                ending: found.ending,
+                rest_call: found.rest_call,
             }),
             Err(rejection) => Err(Refusal {
                 route: Some(passage.route),

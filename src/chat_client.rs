@@ -1,19 +1,26 @@
-//! The proxy's own calls to Chat: `kick`, when a session has ended.
+//! Calls of Chat's REST API, signed with the admin account: the proxy's own kicks, and those of the gateway.
 //!
 //! The URI of such a call carries an administrator's UserSig, and the HTTP library prints URIs in its errors. So no error of
-//! it leaves here: an attempt that failed is only that.
+//! it leaves here, only what it means. Chat's answer leaves only if it is one of the API and holds no credential of ours.
 
-use std::time::{Duration, SystemTime};
+mod standing;
+
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
-use reqwest::Client;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::redirect::Policy;
+use reqwest::{Client, Response};
 use serde_json::json;
 
+use self::standing::Health;
+pub use self::standing::Standing;
 use crate::identity::UserId;
-use crate::proxy::Kicker;
-use crate::rest_api::sign::{Command, Signer};
+use crate::proxy::{ChatAnswer, ChatApi, Kicker};
+use crate::rest_api::catalog::Command;
+use crate::rest_api::outcome::{Answer, AnswerError, Class};
+use crate::rest_api::refusal::Refusal;
+use crate::rest_api::sign::{Host, KICK, SignedCall, Signer};
 use crate::state::kick::KickAnswer;
 use crate::time::UnixTime;
 
@@ -21,6 +28,7 @@ use crate::time::UnixTime;
 pub struct ChatClient {
     signer: Signer,
     http: Client,
+    health: Health,
 }
 
 /// The HTTP client could not be set up, for want of usable trust roots as a rule.
@@ -28,12 +36,25 @@ pub struct ChatClient {
 #[error("cannot set up HTTPS towards Chat: does this machine have CA certificates?")]
 pub struct ChatClientError;
 
+/// Why an attempt brought no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    /// Nothing was sent.
+    NotSent,
+    /// It may have been received.
+    NoAnswer,
+    /// What came is longer than any answer.
+    TooLong,
+}
+
 impl ChatClient {
     /// A client that follows no redirect and takes no proxy from the environment.
     pub fn new(signer: Signer) -> Result<Self, ChatClientError> {
         let builder = Client::builder()
             .redirect(Policy::none())
             .no_proxy()
+            // Shorter than servers keep their side: a POST on a connection that was just closed would be lost.
+            .pool_idle_timeout(IDLE)
             .connect_timeout(CONNECT)
             .timeout(TOTAL);
         // Plain http reaches this machine only and must work where no trust roots are installed.
@@ -42,26 +63,99 @@ impl ChatClient {
             false => builder.tls_certs_only([]),
         };
         let http = builder.build().map_err(|_| ChatClientError)?;
-        Ok(Self { signer, http })
+        Ok(Self {
+            signer,
+            http,
+            health: Health::default(),
+        })
     }
 
-    async fn call(&self, command: Command, body: String) -> Option<(u16, Vec<u8>)> {
+    /// How Chat takes our calls.
+    pub fn standing(&self) -> Standing {
+        self.health.standing(Instant::now())
+    }
+
+    /// One attempt, at the spare host when the first was not reached.
+    async fn send(
+        &self,
+        command: &str,
+        body: &[u8],
+    ) -> Result<(SignedCall, u16, Vec<u8>), Failure> {
+        match self.send_to(Host::Main, command, body).await {
+            Err(Failure::NotSent) if self.signer.endpoint().has_spare() => {
+                self.send_to(Host::Spare, command, body).await
+            }
+            sent => sent,
+        }
+    }
+
+    async fn send_to(
+        &self,
+        host: Host,
+        command: &str,
+        body: &[u8],
+    ) -> Result<(SignedCall, u16, Vec<u8>), Failure> {
         let now = UnixTime::from(SystemTime::now());
-        let uri = self.signer.sign(command, rand::random(), now).ok()?;
+        let call = self.signer.sign(command, host, rand::random(), now);
+        let call = call.map_err(|_| Failure::NotSent)?;
         let request = self
             .http
-            .post(uri.expose())
+            .post(call.uri.expose())
             .header(CONTENT_TYPE, "application/json")
-            .body(body);
-        let mut response = request.send().await.ok()?;
-        let mut answer = Vec::new();
-        while let Some(chunk) = response.chunk().await.ok()? {
-            if answer.len() + chunk.len() > MAX_ANSWER_BYTES {
-                return None;
-            }
-            answer.extend_from_slice(&chunk);
+            .body(body.to_vec());
+        let response = request
+            .send()
+            .await
+            .map_err(|error| match error.is_connect() {
+                true => Failure::NotSent,
+                false => Failure::NoAnswer,
+            })?;
+        let status = response.status().as_u16();
+        Ok((call, status, read(response).await?))
+    }
+
+    /// One attempt whose answer was judged.
+    async fn attempt(&self, command: &Command, body: &[u8]) -> Result<ChatAnswer, Refusal> {
+        let sent = self.send(command.name.as_str(), body).await;
+        let (call, status, body) = sent.map_err(|failure| match failure {
+            Failure::NotSent => Refusal::Unreachable,
+            Failure::NoAnswer => Refusal::Timeout,
+            Failure::TooLong => Refusal::Answer(AnswerError::NotTheApi),
+        })?;
+        // The API answers 200 to everything; what has another status is not its answer.
+        if status != 200 {
+            return Err(Refusal::Answer(AnswerError::NotTheApi));
         }
-        Some((response.status().as_u16(), answer))
+        let answer = Answer::read(&body, &call.secrets()).map_err(Refusal::Answer)?;
+        self.health.note(&answer, Instant::now());
+        Ok(ChatAnswer { answer, body })
+    }
+
+    /// Whether another attempt is allowed after this one, and can help.
+    fn may_try_again(&self, command: &Command, attempt: &Result<ChatAnswer, Refusal>) -> bool {
+        match attempt {
+            Ok(ChatAnswer { answer, .. }) => match answer.class {
+                Class::SignAgain => self.signer.renew(UnixTime::from(SystemTime::now())),
+                Class::Retry => command.repeatable,
+                _ => false,
+            },
+            Err(Refusal::Timeout) => command.repeatable,
+            Err(_) => false,
+        }
+    }
+}
+
+#[async_trait]
+impl ChatApi for ChatClient {
+    async fn call(&self, command: &Command, body: &[u8]) -> Result<ChatAnswer, Refusal> {
+        if let Some(retry_after) = self.health.pause(Instant::now()) {
+            return Err(Refusal::BreakerOpen { retry_after });
+        }
+        let first = self.attempt(command, body).await;
+        match self.may_try_again(command, &first) {
+            true => self.attempt(command, body).await,
+            false => first,
+        }
     }
 }
 
@@ -69,14 +163,27 @@ impl ChatClient {
 impl Kicker for ChatClient {
     async fn kick(&self, user: &UserId) -> KickAnswer {
         let body = json!({ "UserID": user.as_str() }).to_string();
-        match self.call(Command::Kick, body).await {
-            Some((status, answer)) => KickAnswer::parse(status, &answer),
-            None => KickAnswer::Unusable,
+        match self.send(KICK, body.as_bytes()).await {
+            Ok((_, status, answer)) => KickAnswer::parse(status, &answer),
+            Err(_) => KickAnswer::Unusable,
         }
     }
+}
+
+async fn read(mut response: Response) -> Result<Vec<u8>, Failure> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|_| Failure::NoAnswer)? {
+        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+            return Err(Failure::TooLong);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
 }
 
 const CONNECT: Duration = Duration::from_secs(2);
 /// Chat itself gives up after 3 s.
 const TOTAL: Duration = Duration::from_secs(5);
-const MAX_ANSWER_BYTES: usize = 64 * 1024;
+const IDLE: Duration = Duration::from_secs(20);
+/// Answers about groups have up to 1 MB.
+const MAX_ANSWER_BYTES: usize = 2 << 20;

@@ -5,6 +5,7 @@
 mod certificates;
 mod config;
 mod key_sets;
+mod rest_calls;
 mod upstreams;
 
 use prometheus::{
@@ -14,6 +15,7 @@ use prometheus::{
 
 pub use self::config::ConfigMetrics;
 pub use self::key_sets::KeySetMetrics;
+pub use self::rest_calls::RestCallMetrics;
 pub use self::upstreams::UpstreamMetrics;
 use crate::rejection::Rejection;
 use crate::token::TokenError;
@@ -34,6 +36,7 @@ pub struct Metrics {
     kicks: IntCounterVec,
     key_sets: KeySetMetrics,
     config: ConfigMetrics,
+    rest_calls: RestCallMetrics,
     certificates: certificates::CertificateMetrics,
     upstreams: UpstreamMetrics,
 }
@@ -144,6 +147,7 @@ impl Metrics {
         let metrics = Self {
             key_sets: KeySetMetrics::new(&registry)?,
             config: ConfigMetrics::new(&registry)?,
+            rest_calls: RestCallMetrics::new(&registry)?,
             certificates: certificates::CertificateMetrics::new(&registry)?,
             upstreams: UpstreamMetrics::new(&registry)?,
             registry,
@@ -273,6 +277,11 @@ impl Metrics {
     /// The series of the configuration.
     pub fn config(&self) -> &ConfigMetrics {
         &self.config
+    }
+
+    /// The series of the REST gateway.
+    pub fn rest_calls(&self) -> &RestCallMetrics {
+        &self.rest_calls
     }
 
     /// The series of published key sets.

@@ -25,6 +25,7 @@ mod logout;
 mod request;
 mod resolver;
 mod respond;
+mod rest_call;
 mod site;
 mod upstream;
 
@@ -53,6 +54,7 @@ pub use headers::InjectedNames;
 pub use keys::KeyRefresher;
 pub use limits::Limits;
 pub use logout::{Keeper, Kicker, Logouts};
+pub use rest_call::{ChatAnswer, ChatApi, RestGateway};
 pub use site::{Bounds, Site, SiteSettings, Sites};
 pub use upstream::{
     Balance, Check, CheckRequest, Location, Roots, RootsError, Thresholds, Timeouts,
@@ -121,13 +123,17 @@ impl UserSigProxy {
         match &ctx.decision {
             Decision::Pending => Ok(false),
             Decision::Rejected(Refusal { rejection, .. }) => {
-                respond::with_rejection(session, origins, ctx.request_id, rejection).await?;
+                respond::with_rejection(session, origins, ctx.refused(), rejection).await?;
                 Ok(true)
             }
             Decision::Permitted(permit) => match permit.target {
                 Target::Upstream { .. } => Ok(false),
                 Target::UserSigPreflight => {
                     respond::with_preflight(session, origins).await?;
+                    Ok(true)
+                }
+                Target::RestCall => {
+                    self.answer_rest_call(session, ctx).await?;
                     Ok(true)
                 }
                 Target::UserSigEndpoint | Target::UserSigRenewal => {
@@ -372,7 +378,7 @@ impl UserSigProxy {
             session.set_keepalive(None);
             let origins = self.origins(ctx);
             // A client that left cannot be told.
-            let _ = respond::with_rejection(session, origins, ctx.request_id, &rejection).await;
+            let _ = respond::with_rejection(session, origins, ctx.refused(), &rejection).await;
         }
         ctx.reject(rejection);
         status

@@ -9,6 +9,7 @@ use http::StatusCode;
 
 use crate::identity::IdentityError;
 use crate::policy::{HostError, PathError};
+use crate::rest_api::refusal::Refusal;
 use crate::state::Denied;
 use crate::token::TokenError;
 
@@ -46,6 +47,10 @@ pub enum Rejection {
     SessionDenied(Denied),
     /// The token is good, but its claims do not make it a session.
     AccessDenied,
+    /// A call of the REST API whose token came in a cookie, and that another site may have made a browser send.
+    CrossSite,
+    /// A call of the REST API that is refused, or has no answer.
+    RestApi(Refusal),
     /// The token is good, but its subject has no UserID.
     UserNotMapped(IdentityError),
     /// The user's last renewal was a moment ago.
@@ -70,7 +75,7 @@ pub enum Rejection {
 
 impl Rejection {
     /// Every public code, for counters that exist from the start.
-    pub const CODES: [&'static str; 22] = [
+    pub const CODES: [&'static str; 33] = [
         "host_invalid",
         "unknown_host",
         "path_ambiguous",
@@ -86,6 +91,17 @@ impl Rejection {
         "token_expired",
         "keys_unavailable",
         "access_denied",
+        "cross_site",
+        "command_unknown",
+        "command_not_allowed",
+        "acting_account_not_allowed",
+        "body_not_allowed",
+        "body_invalid",
+        "budget_used_up",
+        "chat_paused",
+        "chat_unreachable",
+        "chat_timeout",
+        "chat_invalid",
         "user_not_mapped",
         "renewed_too_soon",
         "usersig_too_early",
@@ -129,6 +145,10 @@ impl Rejection {
             }
             Self::Token(_) | Self::SessionDenied(_) => "The session token is not valid.",
             Self::AccessDenied => "This session token does not give access.",
+            Self::CrossSite => {
+                "A call with a session cookie needs a same-origin request with application/json."
+            }
+            Self::RestApi(refusal) => refusal.detail(),
             Self::UserNotMapped(_) => "The user of this session has no Chat UserID.",
             Self::RenewedTooSoon { .. } => "The UserSig was renewed a moment ago. Use that one.",
             Self::UserSigTooEarly { .. } => "A new UserSig cannot be dated yet. Try again.",
@@ -153,12 +173,14 @@ impl Rejection {
             | Self::TokenMissing
             | Self::TokenConflict
             | Self::AccessDenied
+            | Self::CrossSite
             | Self::RenewedTooSoon { .. }
             | Self::UserSigTooEarly { .. }
             | Self::UpstreamUnreachable
             | Self::UpstreamTimeout
             | Self::UpstreamInvalid
             | Self::Internal => None,
+            Self::RestApi(refusal) => refusal.reason(),
             Self::SessionDenied(denied) => Some(denied.reason()),
             Self::PathAmbiguous(error) => Some(error.reason()),
             Self::Token(error) => Some(error.reason()),
@@ -192,6 +214,8 @@ impl Rejection {
             | Self::BodyTooLarge
             | Self::RouteNotFound
             | Self::MethodNotAllowed { .. }
+            | Self::CrossSite
+            | Self::RestApi(_)
             | Self::RenewedTooSoon { .. }
             | Self::UserSigTooEarly { .. }
             | Self::UpstreamUnreachable
@@ -208,6 +232,7 @@ impl Rejection {
                 Some(retry_after.as_secs().max(1))
             }
             Self::Token(TokenError::KeysUnavailable) => Some(1),
+            Self::RestApi(refusal) => refusal.retry_after(),
             Self::HostInvalid(_)
             | Self::HostUnknown
             | Self::PathAmbiguous(_)
@@ -222,6 +247,7 @@ impl Rejection {
             | Self::Token(_)
             | Self::SessionDenied(_)
             | Self::AccessDenied
+            | Self::CrossSite
             | Self::UserNotMapped(_)
             | Self::UpstreamUnreachable
             | Self::UpstreamTimeout
@@ -253,6 +279,8 @@ impl Rejection {
             }
             Self::Token(_) | Self::SessionDenied(_) => (StatusCode::UNAUTHORIZED, "token_invalid"),
             Self::AccessDenied => (StatusCode::FORBIDDEN, "access_denied"),
+            Self::CrossSite => (StatusCode::FORBIDDEN, "cross_site"),
+            Self::RestApi(refusal) => (refusal.status(), refusal.code()),
             Self::UserNotMapped(_) => (StatusCode::FORBIDDEN, "user_not_mapped"),
             Self::RenewedTooSoon { .. } => (StatusCode::TOO_MANY_REQUESTS, "renewed_too_soon"),
             Self::UserSigTooEarly { .. } => (StatusCode::SERVICE_UNAVAILABLE, "usersig_too_early"),
@@ -268,6 +296,10 @@ impl Rejection {
 mod tests {
     use super::*;
     use crate::identity::UserIdError;
+    use crate::rest_api::acting::ActingError;
+    use crate::rest_api::admit::{AdmitError, BodyError};
+    use crate::rest_api::budget::{Exceeded, Scope};
+    use crate::rest_api::outcome::AnswerError;
 
     /// One of each public code.
     fn samples() -> Vec<Rejection> {
@@ -289,6 +321,22 @@ mod tests {
             Rejection::Token(TokenError::Expired),
             Rejection::Token(TokenError::KeysUnavailable),
             Rejection::AccessDenied,
+            Rejection::CrossSite,
+            Rejection::RestApi(Refusal::UnknownCommand),
+            Rejection::RestApi(Refusal::NotAllowed),
+            Rejection::RestApi(Refusal::NotAdmitted(ActingError::Foreign.into())),
+            Rejection::RestApi(Refusal::NotAdmitted(AdmitError::OtherApp)),
+            Rejection::RestApi(Refusal::Body(BodyError::Syntax)),
+            Rejection::RestApi(Refusal::Budget(Exceeded {
+                scope: Scope::App,
+                retry_after: Duration::from_secs(1),
+            })),
+            Rejection::RestApi(Refusal::BreakerOpen {
+                retry_after: Duration::from_secs(60),
+            }),
+            Rejection::RestApi(Refusal::Unreachable),
+            Rejection::RestApi(Refusal::Timeout),
+            Rejection::RestApi(Refusal::Answer(AnswerError::NotTheApi)),
             Rejection::UserNotMapped(UserIdError::Reserved.into()),
             Rejection::RenewedTooSoon {
                 retry_after: Duration::from_secs(10),

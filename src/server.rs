@@ -4,6 +4,7 @@
 
 mod app;
 mod certificates;
+mod chat;
 mod keys;
 mod listeners;
 mod ops;

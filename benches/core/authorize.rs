@@ -89,6 +89,7 @@ fn authorize(
 
 fn authorizer(app: &App) -> Authorizer {
     let settings = Settings {
+        rest_api: None,
         routes: route_table(),
         tolerance: Tolerance::default(),
         preflight: Preflight::Forward,

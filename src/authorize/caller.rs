@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use super::passage::Passage;
-use super::{Authorizer, Caller, ClaimRules, EndingSession, Login, Parts, User};
+use super::rest_call::refuse_cross_site;
+use super::{Authorizer, Caller, ClaimRules, EndingSession, Login, Parts, RestCall, User};
 use crate::identity::UserId;
 use crate::policy::Access;
 use crate::rejection::Rejection;
@@ -18,40 +19,67 @@ use crate::token::verify::SessionClaims;
 use crate::token::{BearerToken, TokenError};
 use crate::usersig::cache::{LookupError, Signing};
 
+/// What stages 3 to 7 find out.
+pub(super) struct Found {
+    pub(super) caller: Caller,
+    /// The session that the app may end with its answer.
+    pub(super) ending: Option<Arc<EndingSession>>,
+    pub(super) rest_call: Option<Arc<RestCall>>,
+}
+
+impl Found {
+    fn nobody() -> Self {
+        Self {
+            caller: Caller::Anonymous,
+            ending: None,
+            rest_call: None,
+        }
+    }
+}
+
 impl Authorizer {
-    /// Whose request it is, and the session that the app may end with its answer.
+    /// Whose request it is, and what else its session is needed for.
     pub(super) fn find_caller(
         &self,
         parts: &Parts<'_>,
         passage: &Passage,
         now: UnixTime,
-    ) -> Result<(Caller, Option<Arc<EndingSession>>), Rejection> {
-        let token = match passage.access {
+    ) -> Result<Found, Rejection> {
+        let extracted = match passage.access {
             Access::Deny => return Err(Rejection::RouteNotFound),
             Access::Public => None,
             Access::Optional => self.extract(parts)?,
             Access::Session => Some(self.extract(parts)?.ok_or(Rejection::TokenMissing)?),
         };
-        let Some(token) = token else {
-            return Ok((Caller::Anonymous, None));
+        let Some(Extracted { token, carrier }) = extracted else {
+            return Ok(Found::nobody());
         };
+        if passage.command.is_some() {
+            refuse_cross_site(parts, carrier)?;
+        }
         let (user, claims) = self.identify(&token, passage.wanted(), now)?;
         let user_id = user.user_id;
+        let rest_call = passage.command.clone().zip(self.settings.rest_api.as_ref());
+        let rest_call = rest_call.map(|(command, routes)| RestCall::new(command, routes, &claims));
         let ending = passage.ends_session().then(|| EndingSession {
             token,
             claims,
             user_id,
         });
-        Ok((Caller::User(user), ending.map(Arc::new)))
+        Ok(Found {
+            caller: Caller::User(user),
+            ending: ending.map(Arc::new),
+            rest_call: rest_call.map(Arc::new),
+        })
     }
 
-    pub(super) fn extract(&self, parts: &Parts<'_>) -> Result<Option<BearerToken>, Rejection> {
+    pub(super) fn extract(&self, parts: &Parts<'_>) -> Result<Option<Extracted>, Rejection> {
         let extracted = self
             .settings
             .sources
             .extract(parts.headers, parts.query, parts.websocket);
         match extracted {
-            Ok(found) => Ok(found.map(|Extracted { token, .. }| token)),
+            Ok(found) => Ok(found),
             Err(ExtractError::Conflict) => Err(Rejection::TokenConflict),
             Err(ExtractError::Invalid(error)) => Err(Rejection::Token(error)),
         }

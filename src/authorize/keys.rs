@@ -14,7 +14,7 @@ impl Authorizer {
 
     /// Which key the token of a request asks for, by what it says unverified: for fetching it, no more.
     pub fn wanted_key(&self, parts: &Parts<'_>) -> Option<WantedKey> {
-        let token = self.extract(parts).ok().flatten()?;
-        self.verifier.load().wanted_key(&token)
+        let extracted = self.extract(parts).ok().flatten()?;
+        self.verifier.load().wanted_key(&extracted.token)
     }
 }

@@ -11,6 +11,9 @@ use super::caller::Wanted;
 use super::{AnswerRule, Inject, Parts, Preflight, Settings, Target};
 use crate::policy::{Access, CanonicalPath, HostName, Matched};
 use crate::rejection::Rejection;
+use crate::rest_api::address::Address;
+use crate::rest_api::catalog::CommandName;
+use crate::rest_api::refusal::Refusal;
 
 /// The outcome of stage 2.
 pub(super) struct Passage {
@@ -18,6 +21,7 @@ pub(super) struct Passage {
     pub(super) access: Access,
     pub(super) target: Target,
     pub(super) answer: Option<Arc<AnswerRule>>,
+    pub(super) command: Option<CommandName>,
 }
 
 impl Passage {
@@ -33,6 +37,10 @@ impl Passage {
             .map_err(Rejection::HostInvalid)?;
         if settings.endpoint.as_ref() == Some(path) {
             return Self::endpoint(parts);
+        }
+        let rest_api = settings.rest_api.as_ref();
+        if let Some(address) = rest_api.and_then(|routes| routes.prefix.address(path)) {
+            return Self::rest_call(parts, address);
         }
         if is_our_own(settings, path) {
             return Err(Rejection::RouteNotFound);
@@ -63,6 +71,29 @@ impl Passage {
             access,
             target,
             answer: None,
+            command: None,
+        })
+    }
+
+    fn rest_call(parts: &Parts<'_>, address: Address) -> Result<Self, Rejection> {
+        let (access, target) = match *parts.method {
+            Method::POST => (Access::Session, Target::RestCall),
+            Method::OPTIONS => (Access::Public, Target::UserSigPreflight),
+            _ => {
+                let allow = "OPTIONS, POST".to_owned();
+                return Err(Rejection::MethodNotAllowed { allow });
+            }
+        };
+        let command = match address {
+            Address::Command(command) => Some(command),
+            Address::Nothing => return Err(Rejection::RestApi(Refusal::NoCommand)),
+        };
+        Ok(Self {
+            route: Arc::from(REST_ROUTE),
+            access,
+            target,
+            answer: None,
+            command,
         })
     }
 
@@ -85,6 +116,7 @@ impl Passage {
                 inject: route.inject,
             },
             answer: route.answer.clone(),
+            command: None,
         }
     }
 
@@ -115,9 +147,10 @@ impl Passage {
                 upstream,
                 inject: Inject::default(),
             },
-            own @ (Target::UserSigEndpoint | Target::UserSigRenewal | Target::UserSigPreflight) => {
-                own
-            }
+            own @ (Target::UserSigEndpoint
+            | Target::UserSigRenewal
+            | Target::UserSigPreflight
+            | Target::RestCall) => own,
         };
         let access = match self.access {
             Access::Deny => Access::Deny,
@@ -142,7 +175,7 @@ impl Passage {
             Target::Upstream { inject, .. } => inject,
             Target::UserSigEndpoint => return Wanted::Login,
             Target::UserSigRenewal => return Wanted::Renewal,
-            Target::UserSigPreflight => return Wanted::Nothing,
+            Target::UserSigPreflight | Target::RestCall => return Wanted::Nothing,
         };
         let is_handed_out = match self.answer.as_deref() {
             Some(AnswerRule {
@@ -220,5 +253,7 @@ fn loosely(path: &CanonicalPath) -> impl Iterator<Item = &str> {
 
 /// The label of our own endpoint in logs and metrics.
 pub const ENDPOINT_ROUTE: &str = "usersig_endpoint";
+/// The label of the REST gateway in logs and metrics.
+pub const REST_ROUTE: &str = "rest_api";
 /// Everything below this first path segment is the proxy's own.
 const OWN_SEGMENT: &str = "_chat";

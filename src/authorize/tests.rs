@@ -470,6 +470,98 @@ fn verdict(outcome: &Result<Permit, Refusal>) -> String {
     }
 }
 
+fn called(permit: &Permit) -> String {
+    let call = permit.rest_call.as_ref().unwrap();
+    let roles: Vec<_> = call.roles.iter().collect();
+    format!(
+        "{} as {} {}",
+        call.command.as_str(),
+        call.issuer,
+        roles.join("+")
+    )
+}
+
+#[test]
+fn a_rest_call_takes_the_session_s_roles_and_no_browser_s_cookie_from_elsewhere() {
+    let site = site(|settings| {
+        let pointer = |text| JsonPointer::parse(text).unwrap();
+        settings.rest_api = Some(RestRoutes {
+            prefix: Prefix::parse("/_chat/v4").unwrap(),
+            roles_claims: vec![pointer("/roles"), pointer("/scope")],
+        });
+    });
+    let with = |name: &str, value: Value| {
+        let mut claims = claims(ISSUER_A, "42");
+        claims[name] = value;
+        sign(SECRET_A, &claims)
+    };
+    let member = with("roles", json!(["member", "support"]));
+    let call = |method: &str, path: &str| send(method, path);
+    let own = ("origin", "https://app.example");
+    let json = ("content-type", "application/json");
+    for (case, request, expected) in [
+        (
+            "a member",
+            call("POST", "/_chat/v4/openim/sendmsg").bearer(&member),
+            "rest_api: a_42 to openim/sendmsg as a member+support",
+        ),
+        (
+            "no role",
+            call("POST", "/_chat/v4/openim/sendmsg").bearer(a("42")),
+            "rest_api: a_42 to openim/sendmsg as a ",
+        ),
+        (
+            "the other issuer's claim counts for nothing",
+            call("POST", "/_chat/v4/openim/sendmsg").bearer(with("scope", json!("admin"))),
+            "rest_api: a_42 to openim/sendmsg as a ",
+        ),
+        (
+            "no token",
+            call("POST", "/_chat/v4/openim/sendmsg"),
+            "rest_api: token_missing",
+        ),
+        (
+            "another method",
+            call("GET", "/_chat/v4/openim/sendmsg").bearer(&member),
+            "method_not_allowed [OPTIONS, POST]",
+        ),
+        (
+            "u8: more segments",
+            call("POST", "/_chat/v4/openim/sendmsg/x").bearer(&member),
+            "route_not_found",
+        ),
+        (
+            "u8: dots",
+            call("POST", "/_chat/v4/openim/sendmsg/../kick").bearer(&member),
+            "path_ambiguous (dot_segment)",
+        ),
+        (
+            "beside the prefix",
+            call("POST", "/_chat/v5/openim/sendmsg").bearer(&member),
+            "route_not_found",
+        ),
+        (
+            "a cookie alone",
+            call("POST", "/_chat/v4/openim/sendmsg").cookie(&member),
+            "rest_api: cross_site",
+        ),
+        (
+            "a cookie from our own page",
+            call("POST", "/_chat/v4/openim/sendmsg")
+                .cookie(&member)
+                .header(own.0, own.1)
+                .header(json.0, json.1)
+                .host("app.example"),
+            "rest_api: a_42 to openim/sendmsg as a member+support",
+        ),
+    ] {
+        assert_eq!(request.judge(&site, NOW), expected, "{case}");
+    }
+    let off = self::site(|_| ());
+    let call = send("POST", "/_chat/v4/openim/sendmsg").bearer(&member);
+    assert_eq!(call.judge(&off, NOW), "route_not_found");
+}
+
 fn passed(permit: &Permit) -> String {
     let place = match permit.target {
         Target::Upstream { upstream: 0, .. } => "app".to_owned(),
@@ -477,15 +569,17 @@ fn passed(permit: &Permit) -> String {
         Target::UserSigEndpoint => "endpoint".to_owned(),
         Target::UserSigRenewal => "renewal".to_owned(),
         Target::UserSigPreflight => "preflight".to_owned(),
+        Target::RestCall => called(permit),
     };
     let Caller::User(User { user_id, login, .. }) = &permit.caller else {
         return format!("nobody to {place}");
     };
     let inject = match permit.target {
         Target::Upstream { inject, .. } => inject,
-        Target::UserSigEndpoint | Target::UserSigRenewal | Target::UserSigPreflight => {
-            Inject::default()
-        }
+        Target::UserSigEndpoint
+        | Target::UserSigRenewal
+        | Target::UserSigPreflight
+        | Target::RestCall => Inject::default(),
     };
     let is_our_own = matches!(
         permit.target,

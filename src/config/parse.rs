@@ -28,7 +28,7 @@ use super::load::Reads;
 use super::raw::{Table, Value};
 use super::secrets::{Env, SecretFiles, Secrets};
 use super::{Chat, Config, Listen, Log, Runtime, Site};
-use crate::authorize::Settings;
+use crate::authorize::{RestRoutes, Settings};
 use crate::policy::HostName;
 use crate::usersig::Issuer;
 
@@ -212,7 +212,7 @@ fn site(
         inject: inject?,
         key_sets,
         revoked: revoked?,
-        authorizer: settings(&chat, session, routes, endpoint.as_ref())?,
+        authorizer: settings(&chat, session, routes, endpoint.as_ref(), rest_api.as_ref())?,
         rest_api,
         usersig_endpoint: endpoint.map(|endpoint| endpoint.text),
         chat: Chat {
@@ -282,8 +282,13 @@ fn settings(
     session: session::Section,
     routes: routes::Section,
     endpoint: Option<&routes::Endpoint>,
+    rest_api: Option<&crate::rest_api::Settings>,
 ) -> Option<Settings> {
     Some(Settings {
+        rest_api: rest_api.map(|settings| RestRoutes {
+            prefix: settings.prefix.clone(),
+            roles_claims: settings.roles_claims.clone(),
+        }),
         issuer: Issuer::new(chat.sdk_app_id, chat.keys.active().clone(), chat.lifetime),
         min_remaining: chat.min_remaining,
         cap_to_session: chat.cap_to_session,

@@ -17,9 +17,10 @@ pub(super) fn outcome(ctx: &RequestContext, failed: bool) -> Outcome {
         Decision::Permitted(_) if failed => Outcome::Aborted,
         Decision::Permitted(permit) => match permit.target {
             Target::Upstream { .. } => Outcome::Forwarded,
-            Target::UserSigEndpoint | Target::UserSigRenewal | Target::UserSigPreflight => {
-                Outcome::Answered
-            }
+            Target::UserSigEndpoint
+            | Target::UserSigRenewal
+            | Target::UserSigPreflight
+            | Target::RestCall => Outcome::Answered,
         },
     }
 }

@@ -9,9 +9,10 @@ use pingora::Result;
 use super::answer::HeldBody;
 use super::forwarding::Provenance;
 use super::internal;
+use super::respond::Refused;
 use super::site::Site;
 use super::upstream::Tries;
-use crate::authorize::{Caller, Inject, Login, Permit, Refusal, Target, User};
+use crate::authorize::{Caller, Inject, Login, Permit, REST_ROUTE, Refusal, Target, User};
 use crate::metrics::NO_SITE;
 use crate::rejection::Rejection;
 use crate::time::UnixTime;
@@ -107,6 +108,14 @@ impl RequestContext {
         };
         let user = self.user()?;
         Some((inject, user, user.login.as_ref()?))
+    }
+
+    /// How a refusal of it is told.
+    pub(super) fn refused(&self) -> Refused {
+        Refused {
+            request_id: self.request_id,
+            speaks_api: self.route().is_some_and(|route| **route == *REST_ROUTE),
+        }
     }
 
     /// Turns away a request that had a permit, or never came to be judged.

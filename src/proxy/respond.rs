@@ -2,6 +2,8 @@
 //!
 //! Answers are written as ordinary responses, because Pingora's own error responses close the connection.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
@@ -20,14 +22,16 @@ use super::cors::AllowedOrigins;
 use super::inject::LoginJson;
 use crate::authorize::{Login, User};
 use crate::rejection::Rejection;
+use crate::rest_api::refusal::members_for;
 
 /// Answers a request with the reason why it is refused.
 pub(super) async fn with_rejection(
     session: &mut Session,
     origins: &AllowedOrigins,
-    request_id: RequestId,
+    refused: Refused,
     rejection: &Rejection,
 ) -> Result<()> {
+    let request_id = refused.request_id;
     let mut header = ResponseHeader::build(rejection.status(), Some(12))?;
     header.insert_header(CONTENT_TYPE, "application/problem+json")?;
     header.insert_header(REQUEST_ID, request_id.to_string())?;
@@ -40,7 +44,27 @@ pub(super) async fn with_rejection(
     if let Some(seconds) = rejection.retry_after() {
         header.insert_header(RETRY_AFTER, seconds)?;
     }
-    let body = to_json(&Problem::new(rejection, request_id))?;
+    let body = to_json(&Problem::new(rejection, refused))?;
+    send(session, origins, header, body).await
+}
+
+/// What a refusal is told with.
+#[derive(Clone, Copy)]
+pub(super) struct Refused {
+    pub(super) request_id: RequestId,
+    /// Whether the client may be one of Chat's REST API, which reads `ErrorCode`.
+    pub(super) speaks_api: bool,
+}
+
+/// Answers a call with what Chat said.
+pub(super) async fn with_chat_answer(
+    session: &mut Session,
+    origins: &AllowedOrigins,
+    status: StatusCode,
+    body: Vec<u8>,
+) -> Result<()> {
+    let mut header = ResponseHeader::build(status, Some(10))?;
+    header.insert_header(CONTENT_TYPE, "application/json")?;
     send(session, origins, header, body).await
 }
 
@@ -81,18 +105,27 @@ struct Problem {
     code: &'static str,
     detail: &'static str,
     request_id: String,
+    /// `ActionStatus`, `ErrorCode` and `ErrorInfo` for clients of the REST API.
+    #[serde(flatten)]
+    api: BTreeMap<&'static str, serde_json::Value>,
 }
 
 impl Problem {
-    fn new(rejection: &Rejection, request_id: RequestId) -> Self {
+    fn new(rejection: &Rejection, refused: Refused) -> Self {
         let status = rejection.status();
+        let members = || match rejection {
+            Rejection::RestApi(refusal) => refusal.members(),
+            other => members_for(status, other.detail()),
+        };
+        let api = refused.speaks_api.then(members);
         Self {
             r#type: "about:blank",
             title: status.canonical_reason().unwrap_or_default(),
             status: status.as_u16(),
             code: rejection.code(),
             detail: rejection.detail(),
-            request_id: request_id.to_string(),
+            request_id: refused.request_id.to_string(),
+            api: api.into_iter().flatten().collect(),
         }
     }
 }

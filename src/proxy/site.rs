@@ -16,6 +16,7 @@ use super::headers::{InjectedNames, Stripper};
 use super::keys::KeyRefresher;
 use super::limits::Limits;
 use super::logout::Logouts;
+use super::rest_call::RestGateway;
 use super::upstream::{self, Upstreams};
 use super::{internal, request};
 use crate::authorize::{Authorizer, Permit, Refusal, Target};
@@ -39,6 +40,8 @@ pub struct SiteSettings {
     pub origins: AllowedOrigins,
     /// Ends sessions.
     pub logouts: Arc<Logouts>,
+    /// Calls of Chat's REST API, if they are on.
+    pub rest_api: Option<RestGateway>,
 }
 
 /// An app with its rules, under one configuration.
@@ -152,7 +155,12 @@ impl Site {
     pub(super) fn upstream(&self, permit: Option<&Permit>) -> Result<&Arc<upstream::Upstream>> {
         let index = match permit.map(|permit| permit.target) {
             Some(Target::Upstream { upstream, .. }) => Some(upstream),
-            Some(Target::UserSigEndpoint | Target::UserSigRenewal | Target::UserSigPreflight)
+            Some(
+                Target::UserSigEndpoint
+                | Target::UserSigRenewal
+                | Target::UserSigPreflight
+                | Target::RestCall,
+            )
             | None => None,
         };
         index

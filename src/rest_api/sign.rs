@@ -9,12 +9,16 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use zeroize::Zeroizing;
+
+use super::outcome::Secrets;
 
 use crate::identity::{ReservedNames, UserId, UserIdError};
 use crate::time::UnixTime;
-use crate::usersig::{IssueError, Issuer, Lifetime, SdkAppId, SecretKey};
+use crate::usersig::{IssueError, IssuedUserSig, Issuer, Lifetime, SdkAppId, SecretKey, UserSig};
 
 /// The account of the console in whose name REST calls are made.
 ///
@@ -37,7 +41,20 @@ impl fmt::Debug for AdminAccount {
 
 /// Where an application's REST API is: scheme and authority, no path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint(String);
+pub struct Endpoint {
+    base: String,
+    /// A second name of the same servers, meant for when the first does not resolve to them.
+    spare: Option<String>,
+}
+
+/// Which name of the API a call goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// The documented one.
+    Main,
+    /// The spare one, if there is one, else the same.
+    Spare,
+}
 
 /// Why a text is no [`Endpoint`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,8 +76,11 @@ impl Endpoint {
     pub fn of_region(name: &str) -> Result<Self, EndpointError> {
         REGIONS
             .iter()
-            .find(|(region, _)| *region == name)
-            .map(|(_, host)| Self(format!("https://{host}")))
+            .find(|(region, _, _)| *region == name)
+            .map(|(_, host, spare)| Self {
+                base: format!("https://{host}"),
+                spare: Some(format!("https://{spare}")),
+            })
             .ok_or(EndpointError::Region)
     }
 
@@ -76,20 +96,36 @@ impl Endpoint {
             .parse::<IpAddr>()
             .is_ok_and(|address| address.is_loopback());
         match uri.scheme_str() {
-            Some("https") if !has_more => Ok(Self(plain)),
-            Some("http") if !has_more && is_loopback => Ok(Self(plain)),
+            Some("https") if !has_more => Ok(Self::only(plain)),
+            Some("http") if !has_more && is_loopback => Ok(Self::only(plain)),
             _ => Err(EndpointError::Form),
+        }
+    }
+
+    fn only(base: String) -> Self {
+        Self { base, spare: None }
+    }
+
+    /// Whether there is a second name to try.
+    pub fn has_spare(&self) -> bool {
+        self.spare.is_some()
+    }
+
+    fn base(&self, host: Host) -> &str {
+        match host {
+            Host::Main => &self.base,
+            Host::Spare => self.spare.as_ref().unwrap_or(&self.base),
         }
     }
 
     /// Whether calls to it are encrypted.
     pub fn is_encrypted(&self) -> bool {
-        self.0.starts_with("https://")
+        self.base.starts_with("https://")
     }
 
     /// Whether it is on this machine.
     pub fn is_loopback(&self) -> bool {
-        let authority = self.0.split("://").nth(1).unwrap_or_default();
+        let authority = self.base.split("://").nth(1).unwrap_or_default();
         let host = authority
             .parse::<http::uri::Authority>()
             .map(|authority| authority.host().trim_matches(['[', ']']).to_owned());
@@ -101,11 +137,34 @@ impl Endpoint {
 }
 
 /// Signs the REST calls of one application.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Signer {
     endpoint: Endpoint,
     issuer: Issuer,
     admin: AdminAccount,
+    admin_sig: Mutex<AdminSig>,
+}
+
+/// The administrator's UserSig in use.
+#[derive(Debug, Default)]
+struct AdminSig {
+    issued: Option<IssuedUserSig>,
+    renewed_at: Option<UnixTime>,
+}
+
+/// A call that may be sent.
+#[derive(Debug)]
+pub struct SignedCall {
+    /// Where to.
+    pub uri: SignedUri,
+    user_sig: UserSig,
+}
+
+impl SignedCall {
+    /// What must not stand in the answer.
+    pub fn secrets(&self) -> Secrets {
+        Secrets::new([self.user_sig.expose()])
+    }
 }
 
 impl Signer {
@@ -120,6 +179,7 @@ impl Signer {
             endpoint,
             issuer: Issuer::new(sdk_app_id, key, Lifetime::ADMIN),
             admin,
+            admin_sig: Mutex::default(),
         }
     }
 
@@ -128,42 +188,64 @@ impl Signer {
         &self.endpoint
     }
 
-    /// Signs a call of `command`, `service/name` as the catalogue spells it. `random` names the request to Chat.
+    /// Signs a call of `command`, `service/name` as the catalogue spells it. `random` names the request to Chat. The
+    /// administrator's UserSig is used again while half of its life is left.
     pub fn sign(
         &self,
-        command: Command,
+        command: &str,
+        host: Host,
         random: u32,
         now: UnixTime,
-    ) -> Result<SignedUri, IssueError> {
-        let issued = self.issuer.issue(&self.admin.0, now)?;
+    ) -> Result<SignedCall, IssueError> {
+        let user_sig = self.admin_sig(now)?;
         // No letter of a UserSig or an account needs percent-encoding in a query.
         let uri = format!(
-            "{}/v4/{}?sdkappid={}&identifier={}&usersig={}&random={random}&contenttype=json",
-            self.endpoint.0,
-            command.as_str(),
+            "{}/v4/{command}?sdkappid={}&identifier={}&usersig={}&random={random}&contenttype=json",
+            self.endpoint.base(host),
             self.issuer.sdk_app_id(),
             self.admin.0,
-            issued.user_sig.expose(),
+            user_sig.expose(),
         );
-        Ok(SignedUri(Zeroizing::new(uri)))
+        Ok(SignedCall {
+            uri: SignedUri(Zeroizing::new(uri)),
+            user_sig,
+        })
     }
-}
 
-/// A command that the proxy calls in its own name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// Voids every UserSig that a user has, and logs the user out everywhere.
-    Kick,
-}
-
-impl Command {
-    /// Service and name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Kick => "im_open_login_svc/kick",
+    /// Uses another UserSig from the next call on, since Chat refused the one in use; at most once in 10 s. Whether there
+    /// is another one.
+    pub fn renew(&self, now: UnixTime) -> bool {
+        let mut admin_sig = self.admin_sig.lock();
+        let pausing = |at: UnixTime| at <= now && now.saturating_since(at) < RENEWAL_PAUSE;
+        if admin_sig.renewed_at.is_some_and(pausing) {
+            return false;
         }
+        admin_sig.renewed_at = Some(now);
+        // Dated later than the one that may have been voided within this very second.
+        let last = admin_sig.issued.as_ref().map(|issued| issued.issued_at);
+        let date = last.map_or(now, |last| now.max(last.saturating_add(SECOND)));
+        admin_sig.issued = self.issuer.issue(&self.admin.0, date).ok();
+        true
+    }
+
+    fn admin_sig(&self, now: UnixTime) -> Result<UserSig, IssueError> {
+        let mut admin_sig = self.admin_sig.lock();
+        let is_fresh = |issued: &&IssuedUserSig| {
+            let is_dated = issued.issued_at <= now.saturating_add(SECOND);
+            is_dated && issued.expires_at.saturating_since(now) >= HALF_LIFE
+        };
+        if let Some(issued) = admin_sig.issued.as_ref().filter(is_fresh) {
+            return Ok(issued.user_sig.clone());
+        }
+        let issued = self.issuer.issue(&self.admin.0, now)?;
+        let user_sig = issued.user_sig.clone();
+        admin_sig.issued = Some(issued);
+        Ok(user_sig)
     }
 }
+
+/// The command that voids every UserSig of a user, and logs the user out everywhere.
+pub const KICK: &str = "im_open_login_svc/kick";
 
 /// A URI that carries an administrator's UserSig.
 pub struct SignedUri(Zeroizing<String>);
@@ -181,15 +263,45 @@ impl fmt::Debug for SignedUri {
     }
 }
 
-/// The regional hosts of the RESTful API Overview. An application belongs to one; another host answers 60026.
-const REGIONS: [(&str, &str); 7] = [
-    ("china", "console.tim.qq.com"),
-    ("singapore", "adminapisgp.im.qcloud.com"),
-    ("seoul", "adminapikr.im.qcloud.com"),
-    ("tokyo", "adminapijpn.im.qcloud.com"),
-    ("frankfurt", "adminapiger.im.qcloud.com"),
-    ("silicon_valley", "adminapiusa.im.qcloud.com"),
-    ("jakarta", "adminapiidn.im.qcloud.com"),
+const RENEWAL_PAUSE: Duration = Duration::from_secs(10);
+const SECOND: Duration = Duration::from_secs(1);
+/// Of [`Lifetime::ADMIN`].
+const HALF_LIFE: Duration = Duration::from_secs(300);
+
+/// The regional hosts of the RESTful API Overview, each with its spare. An application belongs to one region; the host of
+/// another answers 60026.
+const REGIONS: [(&str, &str, &str); 7] = [
+    ("china", "console.tim.qq.com", "adminapi.my-imcloud.com"),
+    (
+        "singapore",
+        "adminapisgp.im.qcloud.com",
+        "adminapisgp.my-imcloud.com",
+    ),
+    (
+        "seoul",
+        "adminapikr.im.qcloud.com",
+        "adminapikr.my-imcloud.com",
+    ),
+    (
+        "tokyo",
+        "adminapijpn.im.qcloud.com",
+        "adminapijpn.my-imcloud.com",
+    ),
+    (
+        "frankfurt",
+        "adminapiger.im.qcloud.com",
+        "adminapiger.my-imcloud.com",
+    ),
+    (
+        "silicon_valley",
+        "adminapiusa.im.qcloud.com",
+        "adminapiusa.my-imcloud.com",
+    ),
+    (
+        "jakarta",
+        "adminapiidn.im.qcloud.com",
+        "adminapiidn.my-imcloud.com",
+    ),
 ];
 
 #[cfg(test)]
@@ -211,7 +323,7 @@ mod tests {
 
     #[test]
     fn a_call_carries_our_five_parameters_and_a_short_lived_signature() {
-        let uri = signer().sign(Command::Kick, 7, NOW).unwrap();
+        let uri = signer().sign(KICK, Host::Main, 7, NOW).unwrap().uri;
         let (before, query) = uri.expose().split_once('?').unwrap();
         assert_eq!(
             before,
@@ -238,9 +350,58 @@ mod tests {
         assert_eq!(decoded.verify(&SecretKey::parse(KEY).unwrap(), NOW), Ok(()));
     }
 
+    fn sig_of(signer: &Signer, host: Host, now: UnixTime) -> (String, String) {
+        let call = signer.sign(KICK, host, 7, now).unwrap();
+        let (base, rest) = call.uri.expose().split_once("/v4/").unwrap();
+        assert!(call.secrets().are_in(rest.as_bytes()));
+        let sig = rest
+            .split("usersig=")
+            .nth(1)
+            .unwrap()
+            .split('&')
+            .next()
+            .unwrap();
+        (base.to_owned(), sig.to_owned())
+    }
+
+    #[test]
+    fn a4_the_administrators_usersig_is_renewed_ahead_and_when_chat_refuses_it() {
+        let (signer, later) = (signer(), |seconds| {
+            NOW.saturating_add(Duration::from_secs(seconds))
+        });
+        let sig = |now| sig_of(&signer, Host::Main, now).1;
+        let first = sig(NOW);
+        assert_eq!(sig(later(300)), first);
+        let second = sig(later(301));
+        assert_ne!(second, first);
+        // Refused within its own second: the next is dated later.
+        assert!(signer.renew(later(301)));
+        let third = sig(later(301));
+        assert_ne!(third, second);
+        let decoded = Decoded::parse(&third).unwrap();
+        assert_eq!(u64::from(decoded.time), later(302).as_secs());
+        assert!(!signer.renew(later(310)), "once in 10 s");
+        assert_eq!(sig(later(310)), third);
+        assert!(signer.renew(later(311)));
+        assert_ne!(sig(later(311)), third);
+        // A clock that is set back leaves none that is dated ahead.
+        assert_ne!(sig(NOW), sig(later(311)));
+    }
+
+    #[test]
+    fn a_region_has_a_spare_host_and_an_endpoint_has_none() {
+        assert_eq!(
+            sig_of(&signer(), Host::Spare, NOW).0,
+            "https://adminapisgp.my-imcloud.com"
+        );
+        assert!(signer().endpoint().has_spare());
+        let own = Endpoint::parse("https://chat.example").unwrap();
+        assert!(!own.has_spare() && own.base(Host::Spare) == "https://chat.example");
+    }
+
     #[test]
     fn nothing_prints_a_signed_uri() {
-        let uri = signer().sign(Command::Kick, 7, NOW).unwrap();
+        let uri = signer().sign(KICK, Host::Main, 7, NOW).unwrap().uri;
         let printed = format!("{uri:?} {:?}", signer());
         assert!(!printed.contains("eJ"), "{printed}");
         assert!(!printed.contains(KEY), "{printed}");

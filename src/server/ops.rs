@@ -13,7 +13,7 @@ use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
 
 use super::reload::Status;
-use super::sites::Workshop;
+use super::sites::{Running, Workshop};
 use crate::metrics::Metrics;
 
 /// Whether the process takes requests: from its start to the first stop signal.
@@ -70,8 +70,9 @@ impl Ops {
         let configuration = self.configuration.lock().report(SystemTime::now());
         let keys = sites.iter().map(|site| site.keys.report());
         let upstreams = sites.iter().map(|site| site.upstreams.report());
+        let chat = sites.iter().map(Running::report_chat);
         let lines = [configuration].into_iter().chain(keys).chain(upstreams);
-        lines.collect()
+        lines.chain(chat).collect()
     }
 
     fn metrics(&self) -> Response<Bytes> {
@@ -80,6 +81,9 @@ impl Ops {
         self.metrics.set_cached_users(users.sum());
         for site in sites.iter() {
             site.keys.measure(&self.metrics);
+            let standing = site.chat_standing();
+            let rest_calls = self.metrics.rest_calls();
+            rest_calls.set(&site.name, standing.alarm, standing.is_paused);
         }
         let mut response = text(StatusCode::OK, self.metrics.render());
         let prometheus = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");

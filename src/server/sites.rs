@@ -11,19 +11,17 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
-use super::StartError;
 use super::keys::Keys;
 use super::store::Store;
-use super::upstreams;
-use crate::authorize::{Authorizer, ENDPOINT_ROUTE};
-use crate::chat_client::ChatClient;
-use crate::config::{self, Chat, Runtime};
+use super::{StartError, chat, upstreams};
+use crate::authorize::{Authorizer, ENDPOINT_ROUTE, REST_ROUTE};
+use crate::chat_client::{ChatClient, Standing};
+use crate::config::{self, Runtime};
 use crate::metrics::Metrics;
 use crate::policy::HostName;
 use crate::proxy::{
     AllowedOrigins, Bounds, InjectedNames, Kicker, Limits, Logouts, SiteSettings, Sites, Upstreams,
 };
-use crate::rest_api::sign::{AdminAccount, Signer};
 use crate::state::kick::KickTicket;
 use crate::state::revocation::Revocations;
 
@@ -52,6 +50,7 @@ pub(super) struct Running {
     pub(super) keys: Keys,
     pub(super) upstreams: Upstreams,
     logouts: Arc<Logouts>,
+    chat: Option<Arc<ChatClient>>,
     revoked: Arc<Revocations>,
     /// The kicks of those who are newly revoked.
     bans: Vec<KickTicket>,
@@ -84,9 +83,8 @@ impl Workshop {
         let mut kickers = Vec::new();
         let mut settings = Vec::new();
         for site in sites {
-            let kicker = kicker(&site.chat)?;
             let (hosts, built, beside) = self.build_one(site)?;
-            kickers.push(kicker);
+            kickers.push(beside.chat.clone().map(|chat| chat as Arc<dyn Kicker>));
             settings.push((hosts, built));
             running.push(beside);
         }
@@ -159,7 +157,9 @@ impl Workshop {
         let earlier = before.map(|before| &before.upstreams);
         let upstreams = upstreams::build(&name, &site.upstreams, &self.metrics, earlier)?;
         let logouts = self.logouts(&site.name);
+        let chat = chat::client(&site.chat)?;
         let settings = SiteSettings {
+            rest_api: chat::gateway(site.rest_api, &site.chat, chat.as_ref()),
             name: name.clone(),
             authorizer: authorizer.clone(),
             keys: Arc::new(keys.clone()),
@@ -174,6 +174,7 @@ impl Workshop {
             keys,
             upstreams,
             logouts,
+            chat,
             revoked: site.revoked,
             bans: Vec::new(),
             resumes: false,
@@ -200,9 +201,31 @@ impl Workshop {
         let upstreams = site.upstreams.iter();
         self.metrics.create_site(
             &site.name,
-            routes.chain([ENDPOINT_ROUTE]),
+            routes.chain([ENDPOINT_ROUTE, REST_ROUTE]),
             upstreams.map(|upstream| upstream.name.as_str()),
         );
+        if let Some(rest_api) = &site.rest_api {
+            let policy = &rest_api.policy;
+            let commands = policy.catalog().commands();
+            let allowed = commands.filter(|command| policy.rules_of(command).next().is_some());
+            let rest_calls = self.metrics.rest_calls();
+            rest_calls.create(&site.name, allowed.map(|command| command.name.as_str()));
+        }
+    }
+}
+
+impl Running {
+    /// How Chat takes the calls of the site.
+    pub(super) fn chat_standing(&self) -> Standing {
+        self.chat
+            .as_ref()
+            .map(|chat| chat.standing())
+            .unwrap_or_default()
+    }
+
+    /// Lines for people about that, where something is wrong.
+    pub(super) fn report_chat(&self) -> String {
+        chat::report(&self.name, self.chat_standing())
     }
 }
 
@@ -214,19 +237,6 @@ impl Background {
             self.0.shutdown().await;
         });
     }
-}
-
-/// What tells Chat of logouts, where the configuration says how to reach it.
-fn kicker(chat: &Chat) -> Result<Option<Arc<dyn Kicker>>, StartError> {
-    let Some((endpoint, admin)) = chat
-        .endpoint
-        .clone()
-        .zip(AdminAccount::parse(&chat.admin).ok())
-    else {
-        return Ok(None);
-    };
-    let signer = Signer::new(endpoint, chat.sdk_app_id, chat.keys.active().clone(), admin);
-    Ok(Some(Arc::new(ChatClient::new(signer)?)))
 }
 
 fn names(config: config::InjectNames) -> InjectedNames {

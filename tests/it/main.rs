@@ -24,6 +24,7 @@ mod listeners;
 mod login;
 mod logout;
 mod reload;
+mod rest_api;
 mod sites;
 mod sources;
 mod upstreams;

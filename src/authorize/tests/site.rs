@@ -129,6 +129,7 @@ pub(super) fn settings(change: impl FnOnce(&mut Settings)) -> Settings {
         tolerance: Tolerance::default(),
         preflight: Preflight::Forward,
         endpoint: Some(canonical("/_chat/usersig")),
+        rest_api: None,
         sources: sources(),
         verifier: Verifier::new(
             vec![

@@ -54,6 +54,7 @@ fn every_code_has_its_snapshot_here() {
         include_str!("refusals.rs"),
         include_str!("upstream.rs"),
         include_str!("../sites.rs"),
+        include_str!("../rest_api.rs"),
     ]
     .concat();
     // No input leads to the first; the others need a key source that can be away, and renewals ahead of the clock.
