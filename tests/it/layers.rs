@@ -95,10 +95,19 @@ fn the_core_touches_no_outside_world() {
                 continue;
             }
             for forbidden in FORBIDDEN_IN_CORE {
-                assert!(!text.contains(forbidden), "{}: {forbidden}", file.display());
+                assert!(!names(text, forbidden), "{}: {forbidden}", file.display());
             }
         }
     }
+}
+
+/// Whether a text holds a path, and not just the end of another: `catalog::` is not `log::`.
+fn names(text: &str, path: &str) -> bool {
+    let starts = text.match_indices(path).map(|(at, _)| &text[..at]);
+    let is_letter = |letter: char| letter.is_alphanumeric() || letter == '_';
+    starts
+        .into_iter()
+        .any(|before| !before.ends_with(is_letter))
 }
 
 #[test]

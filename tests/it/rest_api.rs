@@ -204,7 +204,9 @@ fn a2_nobody_acts_in_another_name_and_what_is_refused_does_not_reach_chat() {
     let token = member();
     let not_acting = || refused(403, "acting_account_not_allowed", 60010);
     let invalid = || refused(400, "body_invalid", 60003);
+    let another_app = r#"{"SdkAppId":1400000001}"#;
     for (body, expected) in [
+        (another_app, refused(403, "body_not_allowed", 60010)),
         (r#"{"From_Account":"bob"}"#, not_acting()),
         (r#"{"From_Account":"administrator"}"#, not_acting()),
         (r#"{"From_Account":["42"]}"#, not_acting()),
@@ -268,9 +270,18 @@ fn u8_a_member_reaches_none_of_the_commands_that_no_rule_gives_him() {
     open.sort_unstable();
     assert_eq!(open, ["openim/sendmsg", "profile/portrait_get"]);
     assert_eq!(chat.app.seen().len(), 2);
+    for (path, status, code, error_code) in [
+        ("openim/no_such_command", 403, "command_unknown", 60009),
+        ("OPENIM/SENDMSG", 403, "command_unknown", 60009),
+    ] {
+        let response = send(proxy.address, request(path, &bearer, "{}"));
+        assert_eq!(
+            refusal(&response),
+            refused(status, code, error_code),
+            "{path}"
+        );
+    }
     for (path, status, code) in [
-        ("openim/no_such_command", 403, "command_unknown"),
-        ("OPENIM/SENDMSG", 403, "command_unknown"),
         ("openim/sendmsg/", 404, "route_not_found"),
         ("openim/sendmsg/x", 404, "route_not_found"),
         ("openim", 404, "route_not_found"),
