@@ -56,8 +56,7 @@ impl Prefix {
     pub fn address(&self, path: &CanonicalPath) -> Option<Address> {
         let mut segments = path.segments_below(&self.path)?;
         let (service, name, more) = (segments.next(), segments.next(), segments.next());
-        let (Some(service), Some(name), None, false) = (service, name, more, path.is_ambiguous())
-        else {
+        let (Some(service), Some(name), None) = (service, name, more) else {
             return Some(Address::Nothing);
         };
         let parsed = CommandName::parse(&format!("{service}/{name}"));

@@ -265,6 +265,15 @@ mod tests {
     }
 
     #[test]
+    fn a5_an_answer_that_holds_a_credential_is_not_passed_on() {
+        let secret = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+        let body = format!(r#"{{"ErrorCode":0,"ErrorInfo":"usersig={secret}"}}"#);
+        let with = |secrets| Answer::read(body.as_bytes(), &secrets).map(|answer| answer.class);
+        assert_eq!(with(Secrets::new([secret])), Err(AnswerError::Leak));
+        assert_eq!(with(Secrets::default()), Ok(Class::Ok));
+    }
+
+    #[test]
     fn a4_codes_say_what_to_do() {
         for (class, codes) in [
             (Class::SignAgain, &[70001, 70052, 70347][..]),

@@ -195,7 +195,7 @@ mod tests {
         let lines: Vec<String> = STANDARD
             .encode(&url)
             .as_bytes()
-            .chunks(76)
+            .chunks(20)
             .map(|line| String::from_utf8(line.to_vec()).unwrap())
             .collect();
         let spellings = [
