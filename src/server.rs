@@ -22,7 +22,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::Request;
 use pingora::apps::HttpServerOptions;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
@@ -36,6 +36,7 @@ use crate::proxy::{ForwardingRules, RootsError, UserSigProxy};
 use crate::state::Limits as StateLimits;
 use crate::state::local::{LocalStore, Opened, StoreError};
 use crate::time::UnixTime;
+pub use app::Reply;
 use certificates::CertificateStore;
 use ops::{Ops, Readiness};
 pub use reload::ConfigFiles;
@@ -165,9 +166,10 @@ impl Runner {
     }
 
     /// Adds a plain handler of whole requests on one thread.
-    pub fn add_app<F>(&mut self, name: &str, address: SocketAddr, handler: F)
+    pub fn add_app<F, R>(&mut self, name: &str, address: SocketAddr, handler: F)
     where
-        F: Fn(&Request<Bytes>) -> Response<Bytes> + Send + Sync + 'static,
+        F: Fn(&Request<Bytes>) -> R + Send + Sync + 'static,
+        R: Into<Reply>,
     {
         let mut service = app::service(name, &address.to_string(), handler);
         service.threads = Some(1);

@@ -1,20 +1,46 @@
 //! Plain request handlers as Pingora services: the ops listener, the sandbox and the demo app.
+//!
+//! Not on Pingora's `ServeHttp`: it cannot leave a request unanswered, and when a client has gone it logs the request's whole
+//! target, in which a REST call has its UserSig.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use pingora::apps::http_app::ServeHttp;
+use pingora::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream};
+use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
+use pingora::server::ShutdownWatch;
 use pingora::services::listening::Service;
+
+/// What a handler wants done.
+#[derive(Debug)]
+pub enum Reply {
+    /// Send this at once.
+    Respond(Response<Bytes>),
+    /// Send this after a while.
+    RespondAfter(Duration, Response<Bytes>),
+    /// Close the connection after a while and send nothing.
+    Cut(Duration),
+}
+
+impl From<Response<Bytes>> for Reply {
+    fn from(response: Response<Bytes>) -> Self {
+        Self::Respond(response)
+    }
+}
 
 /// A function from a whole request to a whole response, as a service.
 pub(super) struct App<F>(F);
 
 /// A service with a name for its threads and log lines that listens at `address`.
-pub(super) fn service<F>(name: &str, address: &str, handler: F) -> Service<App<F>>
+pub(super) fn service<F, R>(name: &str, address: &str, handler: F) -> Service<App<F>>
 where
-    F: Fn(&Request<Bytes>) -> Response<Bytes> + Send + Sync + 'static,
+    F: Fn(&Request<Bytes>) -> R + Send + Sync + 'static,
+    R: Into<Reply>,
 {
     let mut service = Service::new(name.to_owned(), App(handler));
     service.add_tcp(address);
@@ -22,24 +48,49 @@ where
 }
 
 #[async_trait]
-impl<F> ServeHttp for App<F>
+impl<F, R> HttpServerApp for App<F>
 where
-    F: Fn(&Request<Bytes>) -> Response<Bytes> + Send + Sync,
+    F: Fn(&Request<Bytes>) -> R + Send + Sync + 'static,
+    R: Into<Reply>,
 {
-    async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
-        let Some(body) = read_body(session).await else {
-            return empty(StatusCode::PAYLOAD_TOO_LARGE);
+    async fn process_new_http(
+        self: &Arc<Self>,
+        mut session: ServerSession,
+        shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        if !session.read_request().await.ok()? {
+            return None;
+        }
+        let is_stopping = *shutdown.borrow();
+        session.set_keepalive((!is_stopping).then_some(KEEPALIVE_SECONDS));
+        let response = match read_body(&mut session).await {
+            Some(body) => {
+                let head = session.req_header().as_owned_parts();
+                let reply = (self.0)(&Request::from_parts(head, body)).into();
+                waited_for(reply).await?
+            }
+            None => empty(StatusCode::PAYLOAD_TOO_LARGE),
         };
-        let head = session.req_header().as_owned_parts();
-        let is_head = head.method == Method::HEAD;
-        let (mut parts, body) = (self.0)(&Request::from_parts(head, body)).into_parts();
-        parts
-            .headers
-            .entry(CONTENT_LENGTH)
-            .or_insert_with(|| HeaderValue::from(body.len()));
-        let body = if is_head { Vec::new() } else { body.to_vec() };
-        Response::from_parts(parts, body)
+        send(session, response).await
     }
+}
+
+/// Sends a response, without its body to HEAD; returns the connection when it can take another request.
+async fn send(mut session: ServerSession, response: Response<Bytes>) -> Option<ReusedHttpStream> {
+    let is_head = session.req_header().method == Method::HEAD;
+    let (mut parts, body) = response.into_parts();
+    parts
+        .headers
+        .entry(CONTENT_LENGTH)
+        .or_insert_with(|| HeaderValue::from(body.len()));
+    let head = Box::new(ResponseHeader::from(parts));
+    session.write_response_header(head).await.ok()?;
+    if !is_head && !body.is_empty() {
+        session.write_response_body(body, true).await.ok()?;
+    }
+    let settings = HttpPersistentSettings::for_session(&session);
+    let stream = session.finish().await.ok()??;
+    Some(ReusedHttpStream::from_reusable_stream(stream, settings))
 }
 
 /// The body, unless it is larger than any that these handlers take or breaks off.
@@ -54,12 +105,22 @@ async fn read_body(session: &mut ServerSession) -> Option<Bytes> {
     Some(body.freeze())
 }
 
-fn empty(status: StatusCode) -> Response<Vec<u8>> {
-    let mut response = Response::new(Vec::new());
-    *response.status_mut() = status;
-    let zero = HeaderValue::from_static("0");
-    response.headers_mut().insert(CONTENT_LENGTH, zero);
+/// The response, once its time has come; none when the connection is to be cut.
+async fn waited_for(reply: Reply) -> Option<Response<Bytes>> {
+    let (delay, response) = match reply {
+        Reply::Respond(response) => return Some(response),
+        Reply::RespondAfter(delay, response) => (delay, Some(response)),
+        Reply::Cut(delay) => (delay, None),
+    };
+    tokio::time::sleep(delay).await;
     response
 }
 
+fn empty(status: StatusCode) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = status;
+    response
+}
+
+const KEEPALIVE_SECONDS: u64 = 60;
 const MAX_BODY_BYTES: usize = 1 << 20;
