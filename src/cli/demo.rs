@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::cli::sandbox::reply;
 use crate::cli::{CliError, load, run};
 use crate::config::{Chat, Config};
 use crate::demo::{DemoApp, DemoKeys};
@@ -93,7 +94,7 @@ fn add_app(runner: &mut Runner, address: SocketAddr) -> Result<(), CliError> {
 fn add_sandbox(runner: &mut Runner, address: SocketAddr, chat: &Chat) {
     let sandbox = Sandbox::new(chat.sdk_app_id, chat.keys.clone()).with_admin(&chat.admin);
     runner.add_app("sandbox", address, move |request| {
-        sandbox.answer(request, UnixTime::from(SystemTime::now()))
+        reply(sandbox.answer(request, UnixTime::from(SystemTime::now())))
     });
 }
 

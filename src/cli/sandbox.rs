@@ -5,19 +5,24 @@ use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use crate::cli::{CliError, SiteOfFile, choose_site, load, run};
-use crate::sandbox::Sandbox;
-use crate::server::{Runner, check_addresses};
+use crate::sandbox::{Answer, Sandbox};
+use crate::server::{Reply, Runner, check_addresses};
 use crate::time::UnixTime;
 
-/// Run a stand-in for the Chat backend, for tests and load tests
+/// Run a stand-in for the Chat backend, for demos, tests and load tests
 ///
-/// It verifies UserSigs for the application and key of the configuration, strictly, and answers with Chat's own error
-/// codes. It is not Chat: it stores nothing and reaches nothing.
+/// It verifies UserSigs for the application and key of the configuration, strictly, and answers 27 commands of Chat's REST
+/// API from memory: accounts, one-to-one messages, profiles, groups and push, with Chat's own error codes. It can be told
+/// to fail, and shows what arrived. It is not Chat: it reaches nothing, delivers nothing and forgets when it ends.
 #[derive(clap::Args)]
 #[command(
     after_help = "Log in as a Chat SDK does; ErrorCode 0 is a login, 70001 and its kin say what is wrong:
   curl -s http://127.0.0.1:8090/sandbox/login \\
-    -d '{\"UserID\":\"27149\",\"SDKAppID\":1400000000,\"UserSig\":\"…\"}'"
+    -d '{\"UserID\":\"27149\",\"SDKAppID\":1400000000,\"UserSig\":\"…\"}'
+
+Let the next three messages fail, then see what arrived (GET /sandbox/ lists all):
+  curl -s http://127.0.0.1:8090/sandbox/fail -d '{\"as\":\"60007\",\"next\":3,\"command\":\"openim/sendmsg\"}'
+  curl -s http://127.0.0.1:8090/sandbox/calls"
 )]
 pub(super) struct Serve {
     #[command(flatten)]
@@ -42,8 +47,17 @@ impl Serve {
         let sandbox = Sandbox::new(chat.sdk_app_id, chat.keys).with_admin(&chat.admin);
         writeln!(io::stdout(), "sandbox on http://{}/sandbox/", self.listen)?;
         runner.add_app("sandbox", self.listen, move |request| {
-            sandbox.answer(request, UnixTime::from(SystemTime::now()))
+            reply(sandbox.answer(request, UnixTime::from(SystemTime::now())))
         });
         runner.run()
+    }
+}
+
+/// An answer of the sandbox as the server takes it; neither knows the other.
+pub(super) fn reply(answer: Answer) -> Reply {
+    match answer {
+        Answer::Respond(response) => Reply::Respond(response),
+        Answer::RespondAfter(delay, response) => Reply::RespondAfter(delay, response),
+        Answer::Cut(delay) => Reply::Cut(delay),
     }
 }

@@ -1,13 +1,59 @@
-//! The forms of an answer: Chat's JSON shape, and plain text for people and health checks.
+//! The forms of an answer: Chat's JSON shape, plain text for people and health checks, and what breaks on the way.
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
     ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_LENGTH, CONTENT_TYPE,
+    LOCATION,
 };
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Response, StatusCode, Uri};
 use serde::Serialize;
+use serde_json::{Value, json};
+use url::form_urlencoded;
 
 use super::failure::Failure;
+
+/// What the caller of the sandbox has to do.
+#[derive(Debug)]
+pub enum Answer {
+    /// Send this at once.
+    Respond(Response<Bytes>),
+    /// Send this after a while.
+    RespondAfter(Duration, Response<Bytes>),
+    /// Close the connection after a while and send nothing.
+    Cut(Duration),
+}
+
+/// A successful answer of a command.
+pub(super) struct Reply {
+    status: &'static str,
+    members: Value,
+}
+
+impl Reply {
+    /// An answer without members of its own.
+    pub(super) fn done() -> Self {
+        Self::from(json!({}))
+    }
+
+    /// An answer of a command that was carried out for some of the accounts.
+    pub(super) fn in_part(members: Value) -> Self {
+        Self {
+            status: "SomeError",
+            members,
+        }
+    }
+}
+
+impl From<Value> for Reply {
+    fn from(members: Value) -> Self {
+        Self {
+            status: "OK",
+            members,
+        }
+    }
+}
 
 /// What Chat puts around the members of a successful answer, in its order.
 #[derive(Serialize)]
@@ -24,7 +70,7 @@ struct Envelope<T> {
 ///
 /// The CORS headers are those of Chat's documented sample answer, which lets a browser call the backend directly.
 pub(super) fn chat<T: Serialize>(outcome: Result<T, Failure>) -> Response<Bytes> {
-    let envelope = match outcome {
+    in_shape(match outcome {
         Ok(members) => Envelope {
             action_status: "OK",
             error_info: String::new(),
@@ -37,7 +83,74 @@ pub(super) fn chat<T: Serialize>(outcome: Result<T, Failure>) -> Response<Bytes>
             error_code: failure.code(),
             members: None,
         },
-    };
+    })
+}
+
+/// The answer of a command, in Chat's shape.
+pub(super) fn rest(outcome: Result<Reply, Failure>) -> Response<Bytes> {
+    match outcome {
+        Ok(reply) => in_shape(Envelope {
+            action_status: reply.status,
+            error_info: String::new(),
+            error_code: 0,
+            members: Some(reply.members),
+        }),
+        Err(failure) => chat::<Value>(Err(failure)),
+    }
+}
+
+/// An answer in Chat's shape that repeats the URL of the request, as it came and decoded.
+pub(super) fn echo(uri: &Uri) -> Response<Bytes> {
+    let (url, decoded) = (uri.to_string(), decoded(uri));
+    in_shape::<Value>(Envelope {
+        action_status: "FAIL",
+        error_info: format!("HTTP parse error in {url} ({decoded})"),
+        error_code: 60002,
+        members: None,
+    })
+}
+
+/// The error page of a gateway, which repeats the URL of the request in three spellings.
+pub(super) fn html(uri: &Uri) -> Response<Bytes> {
+    let (url, decoded) = (uri.to_string(), decoded(uri));
+    let escaped = url.replace('&', "&amp;").replace('<', "&lt;");
+    let page = format!(
+        "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1>\n\
+         <p>While trying to retrieve <a href=\"{escaped}\">{url}</a></p>\n<!-- {decoded} --></body></html>\n"
+    );
+    let mut response = full(page.into(), "text/html");
+    *response.status_mut() = StatusCode::BAD_GATEWAY;
+    response
+}
+
+/// A redirect that takes the query, and so the UserSig, along.
+pub(super) fn redirect(uri: &Uri) -> Response<Bytes> {
+    let target = format!("/sandbox/redirected?{}", uri.query().unwrap_or_default());
+    let mut response = full(Bytes::new(), "text/html");
+    *response.status_mut() = StatusCode::FOUND;
+    if let Ok(target) = HeaderValue::try_from(target) {
+        response.headers_mut().insert(LOCATION, target);
+    }
+    response
+}
+
+/// What the sandbox says of itself, as JSON; not for the scripts of other origins.
+pub(super) fn control(status: StatusCode, members: &Value) -> Response<Bytes> {
+    let mut response = full(members.to_string().into(), "application/json");
+    *response.status_mut() = status;
+    response
+}
+
+/// The query with its percent escapes undone.
+fn decoded(uri: &Uri) -> String {
+    let pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    let pairs: Vec<_> = pairs
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    pairs.join("&")
+}
+
+fn in_shape<T: Serialize>(envelope: Envelope<T>) -> Response<Bytes> {
     let body = serde_json::to_vec(&envelope).unwrap_or_default();
     let mut response = full(body.into(), "application/json");
     let headers = response.headers_mut();

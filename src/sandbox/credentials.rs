@@ -4,6 +4,8 @@
 
 use super::Sandbox;
 use super::failure::Failure;
+use super::query::Query;
+use super::state::State;
 use crate::identity::{ReservedNames, UserId};
 use crate::time::UnixTime;
 use crate::usersig::decode::{Decoded, VerifyError};
@@ -17,7 +19,7 @@ pub(super) struct Credentials<'a> {
 }
 
 /// A user whose UserSig was verified.
-pub(super) struct Account {
+pub(super) struct Admitted {
     pub(super) user_id: UserId,
     /// The last second in which the UserSig is valid.
     pub(super) expires_at: UnixTime,
@@ -32,9 +34,10 @@ impl Sandbox {
     /// applications is reported as such and not as a wrong key. Only a good signature admits.
     pub(super) fn admit(
         &self,
+        state: &mut State,
         credentials: &Credentials<'_>,
         now: UnixTime,
-    ) -> Result<Account, Failure> {
+    ) -> Result<Admitted, Failure> {
         // Administrators log in to Chat like anybody else, so no name is reserved here.
         let user_id = UserId::parse(credentials.user_id, &ReservedNames::default())
             .map_err(Failure::UserId)?;
@@ -44,9 +47,25 @@ impl Sandbox {
         if credentials.user_sig.is_empty() {
             return Err(Failure::UserSigEmpty);
         }
+        if state.attempts.is_locked(&user_id, now) {
+            return Err(Failure::LockedOut);
+        }
         let decoded = Decoded::parse(credentials.user_sig).map_err(Failure::UserSigIllegal)?;
-        let key_id = self.verify(&decoded, &user_id, now)?;
-        Ok(Account {
+        let verified = self.verify(&decoded, &user_id, now);
+        if let Err(Failure::WrongKey | Failure::RetiredKey) = verified {
+            state.attempts.count(user_id, now);
+        }
+        let key_id = verified?;
+        state.attempts.clear(&user_id);
+        let kicked_at = state.chat.kicked_at(&user_id);
+        if kicked_at.is_some_and(|kicked_at| u64::from(decoded.time) <= kicked_at.as_secs()) {
+            return Err(Failure::Voided);
+        }
+        // Chat documents that one without a lifetime is refused from the start, its first second included.
+        if decoded.expire == 0 {
+            return Err(Failure::Expired);
+        }
+        Ok(Admitted {
             user_id,
             expires_at: decoded.expires_at(),
             key_id,
@@ -73,15 +92,30 @@ impl Sandbox {
         if decoded.userbuf.is_some() {
             return Err(Failure::UserSigHasUserbuf);
         }
-        let kicked_at = self.kicked.lock().get(user_id).copied();
-        if kicked_at.is_some_and(|kicked_at| u64::from(decoded.time) <= kicked_at.as_secs()) {
-            return Err(Failure::Voided);
-        }
-        // Chat documents that one without a lifetime is refused from the start, its first second included.
-        if decoded.expire == 0 {
-            return Err(Failure::Expired);
-        }
         Ok(key.id.clone())
+    }
+
+    /// The administrator that the query of a REST call names and proves.
+    pub(super) fn admit_admin(
+        &self,
+        state: &mut State,
+        query: &Query,
+        now: UnixTime,
+    ) -> Result<UserId, Failure> {
+        let sdk_app_id = query
+            .sdk_app_id
+            .as_deref()
+            .ok_or(Failure::SdkAppIdMissing)?;
+        let credentials = Credentials {
+            user_id: query.identifier.as_deref().ok_or(Failure::UserIdMissing)?,
+            sdk_app_id: sdk_app_id.parse().map_err(|_| Failure::SdkAppIdNotNumber)?,
+            user_sig: query.user_sig.as_deref().ok_or(Failure::UserSigEmpty)?,
+        };
+        let admitted = self.admit(state, &credentials, now)?;
+        match self.admin.as_deref() == Some(admitted.user_id.as_str()) {
+            true => Ok(admitted.user_id),
+            false => Err(Failure::NotAdmin),
+        }
     }
 }
 

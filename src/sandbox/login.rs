@@ -1,13 +1,15 @@
 //! `POST /sandbox/login`: what a Chat SDK does at login, as one JSON call.
 //!
 //! The SDK's own protocol is not public. The members have the names of its login options: `UserID`, `UserSig`, `SDKAppID`.
-//! Unknown members are ignored, as Chat's REST API does.
+//! Unknown members are ignored, as Chat's REST API does. The first login of a user creates the account, as in Chat, and who
+//! is logged in is online until the UserSig expires or the user is kicked.
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::credentials::Credentials;
 use super::failure::Failure;
+use super::state::State;
 use super::{MAX_BODY_BYTES, Sandbox};
 use crate::json::{self, Object};
 use crate::time::UnixTime;
@@ -26,12 +28,18 @@ pub(super) struct LoggedIn {
 }
 
 impl Sandbox {
-    pub(super) fn login(&self, body: &[u8], now: UnixTime) -> Result<LoggedIn, Failure> {
+    pub(super) fn login(
+        &self,
+        state: &mut State,
+        body: &[u8],
+        now: UnixTime,
+    ) -> Result<LoggedIn, Failure> {
         if body.len() > MAX_BODY_BYTES {
             return Err(Failure::BodyTooLong);
         }
         let members = json::parse_object(body)?;
-        let account = self.admit(&credentials(&members)?, now)?;
+        let account = self.admit(state, &credentials(&members)?, now)?;
+        state.chat.log_in(account.user_id, account.expires_at)?;
         Ok(LoggedIn {
             user_id: account.user_id.to_string(),
             expires_at: account.expires_at.as_secs(),

@@ -9,11 +9,23 @@ use flate2::write::ZlibEncoder;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::calls::Calls;
+use super::query::Query;
 use super::*;
 use crate::identity::ReservedNames;
 use crate::usersig::encode::Fields;
 use crate::usersig::ring::{KeyState, NamedKey};
 use crate::usersig::{Issuer, Lifetime, SecretKey};
+
+mod accounts;
+mod faults;
+mod groups;
+mod members;
+mod messages;
+mod profiles;
+mod pushes;
+mod record;
+pub(super) mod world;
 
 const APP: u32 = 1_400_000_000;
 const NOW: u64 = 1_741_000_435;
@@ -322,7 +334,14 @@ fn other_paths_and_methods_are_60009() {
         ("POST", "/sandbox/login/"),
         ("POST", "/SANDBOX/login"),
         ("GET", "/"),
-        ("POST", "/v4/openim/sendmsg"),
+        ("POST", "/v4/openim/no_such_command"),
+        ("POST", "/v4/openim/SENDMSG"),
+        ("POST", "/v4/OpenIM/sendmsg"),
+        ("POST", "/v4/openim/sendmsg/"),
+        ("POST", "/v4/sendmsg"),
+        ("POST", "/v4/"),
+        ("PUT", "/sandbox/fail"),
+        ("POST", "/sandbox/calls"),
     ] {
         let response = send(method, path, Bytes::new());
         assert_eq!(response.status(), 200, "{method} {path}");
@@ -330,6 +349,8 @@ fn other_paths_and_methods_are_60009() {
     }
     let with_query = send("POST", "/sandbox/login?x=1", Bytes::new());
     assert_eq!(code_of(&with_query), 60003);
+    let a_command = send("POST", "/v4/openim/sendmsg", Bytes::new());
+    assert_eq!(code_of(&a_command), 60012);
 }
 
 #[test]
@@ -367,7 +388,7 @@ fn the_active_and_the_next_key_are_taken_and_named_and_a_retired_one_is_not() {
         let sig = issued.user_sig.expose();
         let body = json!({"UserID": "27149", "UserSig": sig, "SDKAppID": APP});
         let request = Request::post("/sandbox/login").body(Bytes::from(body.to_string()));
-        let response = sandbox.answer(&request.unwrap(), UnixTime::from_secs(NOW));
+        let response = response(sandbox.answer(&request.unwrap(), UnixTime::from_secs(NOW)));
         let answer: Value = serde_json::from_slice(response.body()).unwrap();
         assert_eq!(answer["ErrorCode"], code, "{answer}");
         match code {
@@ -435,12 +456,24 @@ fn post(body: Bytes) -> Response<Bytes> {
 }
 
 fn send(method: &str, target: &str, body: Bytes) -> Response<Bytes> {
+    send_to(&sandbox(), method, target, body)
+}
+
+fn send_to(sandbox: &Sandbox, method: &str, target: &str, body: Bytes) -> Response<Bytes> {
     let request = Request::builder()
         .method(method)
         .uri(target)
         .body(body)
         .unwrap();
-    sandbox().answer(&request, UnixTime::from_secs(NOW))
+    response(sandbox.answer(&request, UnixTime::from_secs(NOW)))
+}
+
+/// The response of an answer that comes at once.
+fn response(answer: Answer) -> Response<Bytes> {
+    match answer {
+        Answer::Respond(response) => response,
+        other => panic!("not answered at once: {other:?}"),
+    }
 }
 
 fn text_of(response: &Response<Bytes>) -> String {

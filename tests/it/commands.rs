@@ -86,7 +86,14 @@ fn every_help_text_says_what_the_command_does_and_how() {
         ),
         (
             "sandbox",
-            &["verifies UserSigs", "It is not Chat", "/sandbox/login"],
+            &[
+                "verifies UserSigs",
+                "27 commands",
+                "It is not Chat",
+                "/sandbox/login",
+                "/sandbox/fail",
+                "/sandbox/calls",
+            ],
         ),
         (
             "mint",
