@@ -124,6 +124,8 @@ fn flask_jwt_extended_logs_out_and_chat_drops_the_login() {
         return;
     };
     let (session, sig) = cookie_session(&world);
+    // Chat kicks only who has an account, and a first login makes one.
+    assert_eq!(world.chat_login("username", &sig), 0);
     let response = world.get("/delete_tokens", &session);
     assert_eq!(
         (response.status, response.json()),

@@ -25,6 +25,7 @@ mod login;
 mod logout;
 mod reload;
 mod rest_api;
+mod sandbox;
 mod sites;
 mod sources;
 mod upstreams;
