@@ -95,7 +95,7 @@ fn the_core_touches_no_outside_world() {
                 continue;
             }
             for forbidden in FORBIDDEN_IN_CORE {
-                assert!(!names(text, forbidden), "{}: {forbidden}", file.display());
+                assert!(!names(&text, forbidden), "{}: {forbidden}", file.display());
             }
         }
     }
