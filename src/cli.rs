@@ -26,7 +26,7 @@ use crate::config::{self, Config, LoadError, Site};
 #[command(version, propagate_version = true, max_term_width = 100)]
 #[command(
     after_help = "New here? Run `usersig-proxy demo` and try the lines that it prints.
-For your own app: start from conf/usersig-proxy.toml, then `check` and `run` it.
+For your own app: copy conf/start.toml, then `check` and `run` it.
 
 Exit codes: 0 good; 1 what was asked for is wrong (configuration, user, UserSig, address);
 2 wrong usage, or a file that cannot be read."
@@ -135,7 +135,13 @@ fn choose_site(config: Config, name: Option<&str>) -> Result<Site, CliError> {
         Some(name) => sites.find(|site| site.name == name),
         None => sites.next().filter(|_| names.len() == 1),
     };
-    found.ok_or_else(|| CliError::Refused(format!("which site? --site {}", names.join(" | "))))
+    found.ok_or_else(|| {
+        let problem = match name {
+            Some(name) => format!("there is no site {name}"),
+            None => "which site?".to_owned(),
+        };
+        CliError::Refused(format!("{problem}: --site {}", names.join(" | ")))
+    })
 }
 
 fn load(path: &Path) -> Result<Config, CliError> {

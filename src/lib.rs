@@ -10,19 +10,24 @@
 //! # The request walk
 //!
 //! ```text
-//! client ─▶ proxy::request_filter      request id, one `now`, size limits
-//!             headers::strip           every header that only we may set, in any spelling, on every route
+//! client ─▶ proxy::request_filter      request id, one `now`
+//!             find the site            ✗ 421 unknown_host · 400 host_invalid
+//!             size limits              ✗ 413 · 414 · 431
 //!             authorize(parts, now)    ← pure, the page to read first
 //!               1 canonical path        ✗ 400 path_ambiguous
 //!               2 route and method      ✗ 404 route_not_found · 405 method_not_allowed
 //!               3 extract token         ✗ 401 token_missing · 400 token_conflict
-//!               4 verify token          ✗ 401 token_invalid · token_expired
+//!               4 verify token          ✗ 401 token_invalid · token_expired · 503 keys_unavailable
 //!               5 admit its claims      ✗ 403 access_denied
 //!               6 map subject → UserId  ✗ 403 user_not_mapped
-//!               7 get or issue UserSig
+//!               7 get or issue UserSig  ✗ 429 renewed_too_soon · 503 usersig_too_early
 //!               = Permit
-//!           proxy::upstream_request_filter   inject into the request: here, nowhere earlier
-//!   ─▶ app
+//!             authorize once more      after a wait, seconds at most: for a key that the token names and nobody knows yet,
+//!                                      for a kick of the user that is under way
+//!           proxy::upstream_peer       a healthy server; a connection that fails is tried at another one
+//!           proxy::upstream_request_filter   strip every header that only we may set, in any spelling, on every route; then
+//!                                      inject into the request: here, nowhere earlier
+//!   ─▶ app                             ✗ proxy::fail_to_proxy: 502 · 504
 //!           proxy::response_filter · response_body_filter     inject into the answer, `no-store` whenever a UserSig
 //!                                      leaves; a logout that the app grants ends the session
 //!           proxy::logging             one access line, one counter
@@ -41,7 +46,8 @@
 //! | config | `config` | core, files, environment |
 //! | metrics | `metrics` | core |
 //! | edge | `proxy` | core, `metrics`, Pingora |
-//! | around | `key_source` `chat_client` | core, network |
+//! | around | `key_source` | core, network |
+//! | around | `chat_client` | core, `proxy` (whose `Kicker` it is), network |
 //! | around | `telemetry` `sandbox` `demo` | core |
 //! | joint | `server` | all of the above |
 //! | commands | `cli` | all of the above |
@@ -50,9 +56,10 @@
 //!
 //! # The words
 //!
-//! *session token, claims, subject* · `UserId`, `UserSig`, `SdkAppId`, `SecretKey` · *route, access, inject* ·
-//! *permit, rejection* · *downstream, upstream, peer*. Parse, find, extract, verify, admit, map, issue, inject, reject,
-//! respond.
+//! *session token, claims, subject* · `UserId`, `UserSig`, `SdkAppId`, `SecretKey` · *site, route, access, inject* ·
+//! *permit, rejection* · *downstream, upstream* (an app), *server* (one address of it), *peer* · *key set* (that an issuer
+//! publishes), *revoke* (by the operator's list), *kick* (Chat drops a user's logins). Parse, find, extract, verify,
+//! admit, map, issue, inject, reject, respond.
 
 pub mod authorize;
 pub mod identity;

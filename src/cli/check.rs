@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::cli::{CliError, load};
-use crate::config::LoadError;
+use crate::config::{LoadError, Site};
 
 /// Check configuration files without starting anything
 ///
@@ -50,7 +50,20 @@ fn check(file: &Path) -> Result<(), CliError> {
     for warning in warnings {
         writeln!(out, "warning: {warning}")?;
     }
-    loaded?;
-    writeln!(out, "{}: good", file.display())?;
+    let extent = extent(&loaded?.sites);
+    writeln!(out, "{}: good ({extent})", file.display())?;
     Ok(())
+}
+
+/// The number of sites and of the hosts that they answer for.
+fn extent(sites: &[Site]) -> String {
+    let count = |number: usize, what: &str| match number {
+        1 => format!("1 {what}"),
+        _ => format!("{number} {what}s"),
+    };
+    let hosts = match sites.iter().map(|site| site.hosts.len()).sum() {
+        0 => "any host".to_owned(),
+        number => count(number, "host"),
+    };
+    format!("{}, {hosts}", count(sites.len(), "site"))
 }

@@ -32,10 +32,13 @@ impl Run {
             .iter()
             .map(ToString::to_string)
             .collect();
+        let ops = config.ops;
         runner.add_proxy(config, Some(ConfigFiles { path, watched }))?;
+        // The framework listens in a moment; that the addresses can be had was found out above.
         for address in listeners {
-            tracing::info!(%address, "listening");
+            tracing::info!(%address, "starting to listen");
         }
+        tracing::info!(address = %ops, "starting to listen for health and metrics");
         runner.run()
     }
 }

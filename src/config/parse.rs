@@ -18,6 +18,7 @@ mod rest_api;
 mod revoked;
 mod routes;
 mod session;
+mod socket;
 mod upstream;
 
 use std::net::SocketAddr;
@@ -274,7 +275,14 @@ fn pattern(folder: &Path, text: &str) -> String {
 fn store(root: &Table<'_>, folder: &Path) -> Option<PathBuf> {
     let table = root.get("store")?.table(&["file"])?;
     let value = table.require("file", "file = \"state\", in a folder that is there")?;
-    value.text().map(|text| folder.join(text))
+    let file = folder.join(value.text()?);
+    let home = file.parent().filter(|home| !home.as_os_str().is_empty());
+    if file.is_dir() || !home.unwrap_or(Path::new(".")).is_dir() {
+        let hint = "a file that the proxy may make, in a folder that is there";
+        value.error("is a folder, or in one that is not there", hint);
+        return None;
+    }
+    Some(file)
 }
 
 fn settings(

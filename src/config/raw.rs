@@ -140,6 +140,18 @@ impl<'a> Table<'a> {
             .unwrap_or(default)
     }
 
+    /// The same with milliseconds among the units.
+    pub(super) fn short_duration_or(
+        &self,
+        key: &str,
+        default: Duration,
+        range: RangeInclusive<Duration>,
+    ) -> Duration {
+        self.get(key)
+            .and_then(|value| value.short_duration(range))
+            .unwrap_or(default)
+    }
+
     pub(super) fn size_or(&self, key: &str, default: u64, range: RangeInclusive<u64>) -> u64 {
         self.get(key)
             .and_then(|value| value.size(range))

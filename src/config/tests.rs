@@ -259,6 +259,51 @@ fn several_servers_are_checked_by_connections_unless_more_is_said() {
 }
 
 #[test]
+fn upstreams_and_their_checks_have_times_below_a_second() {
+    let list = r#"servers = ["http://127.0.0.1:3000"]"#;
+    let times = "connect_timeout = \"500ms\"\nidle_timeout = \"1500ms\"";
+    let health = r#"health = { interval = "100ms", timeout = "250ms" }"#;
+    let config = World::new().good(&base_with(list, &format!("{list}\n{times}\n{health}")));
+    let upstream = &config.sites[0].upstreams[0];
+    let health = upstream.health.as_ref().unwrap();
+    assert_eq!(
+        [
+            upstream.connect_timeout,
+            upstream.idle_timeout,
+            health.interval,
+            health.timeout
+        ],
+        [500, 1500, 100, 250].map(Duration::from_millis)
+    );
+}
+
+#[test]
+fn min_remaining_is_a_day_or_half_the_lifetime_where_that_is_less() {
+    for (lifetime, seconds) in [
+        ("7d", 86_400),
+        ("48h", 86_400),
+        ("1h", 1800),
+        ("61s", 30),
+        ("60s", 30),
+    ] {
+        let usersig = format!("[chat.usersig]\nlifetime = \"{lifetime}\"\n[[session");
+        let config = World::new().good(&base_with("[[session", &usersig));
+        let min_remaining = config.sites[0].authorizer.min_remaining;
+        assert_eq!(min_remaining, Duration::from_secs(seconds), "{lifetime}");
+    }
+}
+
+#[test]
+fn the_store_is_a_file_in_a_folder_that_is_there() {
+    let world = World::new();
+    let config = world.good(&base_with(
+        "[routes]",
+        "[store]\nfile = \"state\"\n[routes]",
+    ));
+    assert_eq!(config.store, Some(world.folder.path().join("state")));
+}
+
+#[test]
 fn issuers_map_their_subjects_as_their_own_identity_says() {
     let config = World::new().good(FULL);
     let map = |issuer: usize, claims: &str| {

@@ -40,9 +40,9 @@ pub enum TrustedProxyError {
     /// Neither an address nor a network nor `unix`.
     #[error("is neither an address nor a network nor \"unix\"")]
     NotNetwork,
-    /// The address has bits set that its prefix leaves open.
+    /// The address has bits set that its prefix leaves open; the network is this.
     #[error("is an address within a network, not the network")]
-    HostBits,
+    HostBits(IpNet),
     /// IPv4 in the clothes of IPv6, which is compared as IPv4.
     #[error("is IPv4 written as IPv6")]
     Mapped,
@@ -59,7 +59,7 @@ impl TrustedProxy {
             Err(_) => text.parse().map_err(|_| TrustedProxyError::NotNetwork)?,
         };
         if network.addr() != network.network() {
-            return Err(TrustedProxyError::HostBits);
+            return Err(TrustedProxyError::HostBits(network.trunc()));
         }
         if network.addr().is_ipv6() && network.addr().to_canonical().is_ipv4() {
             return Err(TrustedProxyError::Mapped);
@@ -145,9 +145,10 @@ mod tests {
     #[test]
     fn what_names_no_network_is_refused() {
         use TrustedProxyError::{HostBits, Mapped, NotNetwork};
+        let within = |network: &str| HostBits(network.parse().unwrap());
         for (text, error) in [
-            ("10.0.0.1/8", HostBits),
-            ("2001:db8::1/32", HostBits),
+            ("10.0.0.1/8", within("10.0.0.0/8")),
+            ("2001:db8::1/32", within("2001:db8::/32")),
             ("::ffff:10.0.0.0/104", Mapped),
             ("::ffff:10.0.0.1", Mapped),
             ("10.0.0.0/33", NotNetwork),

@@ -126,18 +126,16 @@ fn sdk_app_id(value: &Value<'_>) -> Option<SdkAppId> {
 
 fn min_remaining(table: &Table<'_>, lifetime: Duration) -> Duration {
     let range = Duration::from_secs(1)..=*LIFETIMES.end();
-    let min_remaining = table.duration_or("min_remaining", DEFAULT_MIN_REMAINING, range);
-    if min_remaining >= lifetime {
-        let place = match table.get("min_remaining") {
-            Some(value) => value.place().clone(),
-            None => table.get("lifetime").map_or_else(
-                || table.place_of("min_remaining"),
-                |value| value.place().clone(),
-            ),
-        };
-        let problem = "min_remaining must be below lifetime";
-        let hint = "the defaults are \"24h\" and \"7d\"; half the lifetime is a good start";
-        table.report().error(&place, problem, hint);
+    let half = Duration::from_secs(lifetime.as_secs() / 2);
+    let default = half.min(MOST_OF_DEFAULT_MIN_REMAINING);
+    let min_remaining = table.duration_or("min_remaining", default, range);
+    if let Some(value) = table.get("min_remaining")
+        && min_remaining >= lifetime
+    {
+        value.error(
+            "must be below lifetime",
+            "half the lifetime is a good start; the default is that, or \"24h\" where that is less",
+        );
     }
     min_remaining
 }
@@ -149,7 +147,8 @@ const USERSIG_KEYS: &[&str] = &[
     "cache_capacity",
 ];
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
-const DEFAULT_MIN_REMAINING: Duration = Duration::from_secs(86_400);
+/// Less where half the lifetime is.
+const MOST_OF_DEFAULT_MIN_REMAINING: Duration = Duration::from_secs(86_400);
 /// Up to what `TLS.expire` holds, in whole days.
 const LIFETIMES: RangeInclusive<Duration> =
     Duration::from_secs(60)..=Duration::from_secs(49_710 * 86_400);

@@ -1,15 +1,14 @@
 //! Where requests are taken: addresses, Unix sockets, TLS, and the proxies in front that are believed.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
 
-use super::certificates;
+use super::{certificates, socket};
 use crate::config::error::{Place, Report};
 use crate::config::raw::{Table, Value};
 use crate::config::secrets::Secrets;
 use crate::config::{Listen, ListenAddress, Listener, Transport};
-use crate::policy::TrustedProxy;
 use crate::policy::forwarded::ForwardedFamily;
+use crate::policy::{TrustedProxy, TrustedProxyError};
 
 /// Listeners that do not clash.
 pub(super) struct Listeners {
@@ -161,30 +160,9 @@ fn check_clashes(report: &Report<'_>, listeners: &[Placed], ops: &Ops) {
 
 fn address(value: &Value<'_>, secrets: &Secrets<'_>) -> Option<ListenAddress> {
     match value.text()?.strip_prefix("unix:") {
-        Some(path) => unix_path(value, secrets.folder, path),
+        Some(path) => socket::path(value, secrets.folder, path).map(ListenAddress::Unix),
         None => tcp_address(value, secrets.demo).map(ListenAddress::Tcp),
     }
-}
-
-fn unix_path(value: &Value<'_>, folder: &Path, path: &str) -> Option<ListenAddress> {
-    let path = folder.join(path);
-    let is_file =
-        path.file_name().is_some() && !path.as_os_str().as_encoded_bytes().ends_with(b"/");
-    if !is_file || path.to_str().is_none_or(|text| text.contains('\0')) {
-        value.error(
-            "does not name a file",
-            "a path as in \"unix:/run/usersig-proxy/http.sock\"",
-        );
-        return None;
-    }
-    if path.as_os_str().len() > MAX_SOCKET_PATH {
-        value.error(
-            "is too long for the path of a socket",
-            "the system allows 107 bytes, with the folder of this file where the path is relative",
-        );
-        return None;
-    }
-    Some(ListenAddress::Unix(path))
 }
 
 fn tcp_address(value: &Value<'_>, demo: bool) -> Option<SocketAddr> {
@@ -246,10 +224,11 @@ fn trusted_proxies(table: &Table<'_>) -> Vec<TrustedProxy> {
             Some(entry)
         }
         Err(error) => {
-            item.error(
-                error.to_string(),
-                "as in \"10.0.0.0/8\", \"192.0.2.7\", \"2001:db8::/32\" or \"unix\"",
-            );
+            let hint = match &error {
+                TrustedProxyError::HostBits(network) => format!("\"{network}\""),
+                _ => NETWORK_HINT.to_owned(),
+            };
+            item.error(error.to_string(), hint);
             None
         }
     };
@@ -296,8 +275,8 @@ const DEFAULT_OPS: SocketAddr = SocketAddr::new(LOOPBACK, 9090);
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// The group of the socket's file is how an operator lets a web server in; everybody else stays out.
 const DEFAULT_UNIX_MODE: u32 = 0o660;
-/// `sun_path` has 108 bytes and ends in NUL.
-const MAX_SOCKET_PATH: usize = 107;
+
+const NETWORK_HINT: &str = "as in \"10.0.0.0/8\", \"192.0.2.7\", \"2001:db8::/32\" or \"unix\"";
 
 const KEYS: &[&str] = &[
     "http",

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 
-use super::key_set;
+use super::{key_set, socket};
 use crate::config::raw::{Table, Value};
 use crate::config::secrets::Secrets;
 use crate::config::{Authority, Balance, ServerAddress, Upstream};
@@ -53,8 +53,9 @@ fn upstream(
     let servers = table
         .require("servers", SERVERS_HINT)
         .and_then(|value| servers(&value, listeners, secrets));
-    let time =
-        |key, default: u64| table.duration_or(key, Duration::from_secs(default), SECOND..=DAY);
+    let time = |key, default: u64| {
+        table.short_duration_or(key, Duration::from_secs(default), SHORTEST..=DAY)
+    };
     let connect_timeout = time("connect_timeout", 5);
     let read_timeout = time("read_timeout", 60);
     let write_timeout = time("write_timeout", 60);
@@ -85,7 +86,9 @@ struct Tls {
 
 fn tls(table: &Table<'_>, servers: Option<&[ServerAddress]>, secrets: &Secrets<'_>) -> Tls {
     let named = table.get("server_name");
-    let name = named.as_ref().and_then(|value| value.parsed(server_name));
+    let name = named
+        .as_ref()
+        .and_then(|value| value.parsed_as(NAME_HINT, server_name));
     let file = table.get("ca");
     let ca = file
         .as_ref()
@@ -157,12 +160,9 @@ fn listed_server(
     listeners: &[SocketAddr],
     secrets: &Secrets<'_>,
 ) -> Option<ServerAddress> {
-    let server = match server(item.text()?, secrets) {
-        Ok(server) => server,
-        Err(problem) => {
-            item.error(problem, URL_HINT);
-            return None;
-        }
+    let server = match item.text()?.strip_prefix("unix:") {
+        Some(path) => socket::path(item, secrets.folder, path).map(ServerAddress::Unix)?,
+        None => item.parsed_as(URL_HINT, server)?,
     };
     if listeners.iter().any(|listener| reaches(&server, listener)) {
         item.error(
@@ -174,10 +174,7 @@ fn listed_server(
     Some(server)
 }
 
-fn server(url: &str, secrets: &Secrets<'_>) -> Result<ServerAddress, &'static str> {
-    if let Some(path) = url.strip_prefix("unix:") {
-        return socket(path, secrets);
-    }
+fn server(url: &str) -> Result<ServerAddress, &'static str> {
     let Some((scheme, rest)) = url.split_once("://") else {
         return Err("is not a URL");
     };
@@ -205,18 +202,6 @@ fn authority(rest: &str, default_port: u16) -> Result<Authority, &'static str> {
     }
     let host = host.as_str().to_owned();
     Ok(Authority { host, port })
-}
-
-fn socket(path: &str, secrets: &Secrets<'_>) -> Result<ServerAddress, &'static str> {
-    if path.is_empty() || path.starts_with("//") || path.contains('\0') {
-        return Err("must be unix: and the path of a socket");
-    }
-    let path = secrets.folder.join(path);
-    match path.to_str().map(str::len) {
-        Some(length) if length <= MAX_SOCKET_BYTES => Ok(ServerAddress::Unix(path)),
-        Some(_) => Err("has a path that is longer than a socket's can be, which is 107 bytes"),
-        None => Err("has a path that is not UTF-8"),
-    }
 }
 
 fn reaches(server: &ServerAddress, listener: &SocketAddr) -> bool {
@@ -255,7 +240,6 @@ const SERVERS_HINT: &str = "servers = [\"http://127.0.0.1:3000\"]";
 const URL_HINT: &str = "scheme, host and port, as in \"http://127.0.0.1:3000\"";
 const NO_NAME: &str = "is no name that a certificate can be for";
 const NAME_HINT: &str = "server_name = \"app.internal\", as it stands in the certificate";
-/// `sun_path` has 108 bytes, and a zero ends it.
-const MAX_SOCKET_BYTES: usize = 107;
-const SECOND: Duration = Duration::from_secs(1);
+/// The shortest of its times.
+const SHORTEST: Duration = Duration::from_millis(100);
 const DAY: Duration = Duration::from_secs(86_400);

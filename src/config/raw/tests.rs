@@ -37,6 +37,7 @@ fn durations_carry_their_unit() {
             "30",
             "expected a duration, in quotes, with its unit",
         ),
+        ("milliseconds", "\"500ms\"", "whole seconds"),
         ("a fraction", "\"1.5h\"", "is not a duration"),
         ("a space", "\"30 s\"", "is not a duration"),
         ("a sign", "\"-3s\"", "is not a duration"),
@@ -66,6 +67,36 @@ fn durations_carry_their_unit() {
         let (duration, errors) = read(text);
         assert_eq!(duration, None, "{name}");
         assert!(errors[0].contains(problem), "{name}: {errors:?}");
+    }
+}
+
+#[test]
+fn short_durations_may_be_below_a_second() {
+    let read = |value: &str| {
+        let text = format!("d = \"{value}\"");
+        let range = Duration::from_millis(100)..=Duration::from_secs(60);
+        reading(&text, &["d"], |table| table.get("d")?.short_duration(range))
+    };
+    for (text, millis) in [
+        ("100ms", 100),
+        ("1500ms", 1500),
+        ("2s", 2000),
+        ("1m", 60_000),
+    ] {
+        let (duration, errors) = read(text);
+        assert_eq!(duration, Some(Duration::from_millis(millis)), "{text}");
+        assert!(errors.is_empty(), "{text}");
+    }
+    for (text, problem) in [
+        ("99ms", "must be from \"100ms\" to \"1m\""),
+        ("60001ms", "must be from \"100ms\" to \"1m\""),
+        ("0.5s", "is not a duration"),
+        ("500us", "is not a duration"),
+        ("500", "is not a duration"),
+    ] {
+        let (duration, errors) = read(text);
+        assert_eq!(duration, None, "{text}");
+        assert!(errors[0].contains(problem), "{text}: {errors:?}");
     }
 }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::Table;
-use super::words::{DURATION_UNITS, SIZE_UNITS, closest, is_unexpanded, quoted, with_unit};
+use super::words::{
+    DURATION_UNITS, SHORT_DURATION_UNITS, SIZE_UNITS, closest, is_unexpanded, quoted, with_unit,
+};
 use crate::config::error::{Place, Report};
 
 /// A value of any type, with its place.
@@ -62,10 +64,19 @@ impl<'a> Value<'a> {
         &self,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
+        self.parsed_as("", parse)
+    }
+
+    /// The same, with what to write instead.
+    pub(in crate::config) fn parsed_as<T, E: fmt::Display>(
+        &self,
+        hint: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
         match parse(self.text()?) {
             Ok(parsed) => Some(parsed),
             Err(error) => {
-                self.error(error.to_string(), "");
+                self.error(error.to_string(), hint);
                 None
             }
         }
@@ -126,16 +137,29 @@ impl<'a> Value<'a> {
         number
     }
 
-    /// A span of time such as "30s", "15m", "24h" or "7d", within a range.
+    /// A span of whole seconds such as "30s", "15m", "24h" or "7d", within a range.
     pub(in crate::config) fn duration(&self, range: RangeInclusive<Duration>) -> Option<Duration> {
-        let seconds = self.quantity(
-            &DURATION_UNITS,
-            "a duration",
-            "as in \"30s\", \"24h\", \"7d\"",
-        )?;
-        let duration = Duration::from_secs(seconds);
+        self.span(range, &DURATION_UNITS, DURATION_HINT)
+    }
+
+    /// A span of time that may be shorter than a second, as in "500ms".
+    pub(in crate::config) fn short_duration(
+        &self,
+        range: RangeInclusive<Duration>,
+    ) -> Option<Duration> {
+        self.span(range, &SHORT_DURATION_UNITS, SHORT_DURATION_HINT)
+    }
+
+    fn span(
+        &self,
+        range: RangeInclusive<Duration>,
+        units: &[(&str, u64)],
+        hint: &str,
+    ) -> Option<Duration> {
+        let duration = Duration::from_millis(self.quantity(units, "a duration", hint)?);
         if !range.contains(&duration) {
-            let show = |bound: &Duration| with_unit(bound.as_secs(), &DURATION_UNITS);
+            let millis = |bound: &Duration| u64::try_from(bound.as_millis()).unwrap_or(u64::MAX);
+            let show = |bound: &Duration| with_unit(millis(bound), units);
             let (least, most) = (show(range.start()), show(range.end()));
             self.error(format!("must be from \"{least}\" to \"{most}\""), "");
             return None;
@@ -266,4 +290,6 @@ impl<'a> Value<'a> {
     }
 }
 
+const DURATION_HINT: &str = "whole seconds, as in \"30s\", \"15m\", \"24h\", \"7d\"";
+const SHORT_DURATION_HINT: &str = "as in \"500ms\", \"30s\", \"15m\", \"24h\"";
 const NO_EXPANSION: &str = "the file is read as it is; a secret comes from { env = \"NAME\" }";

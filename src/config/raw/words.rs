@@ -58,8 +58,20 @@ pub(super) fn with_unit(amount: u64, units: &[(&str, u64)]) -> String {
 }
 
 pub(super) const MAX_WORD: usize = 64;
-pub(super) const DURATION_UNITS: [(&str, u64); 4] =
-    [("s", 1), ("m", 60), ("h", 3600), ("d", 86_400)];
+/// In milliseconds.
+pub(super) const DURATION_UNITS: [(&str, u64); 4] = [
+    ("s", 1000),
+    ("m", 60_000),
+    ("h", 3_600_000),
+    ("d", 86_400_000),
+];
+pub(super) const SHORT_DURATION_UNITS: [(&str, u64); 5] = [
+    ("ms", 1),
+    ("s", 1000),
+    ("m", 60_000),
+    ("h", 3_600_000),
+    ("d", 86_400_000),
+];
 pub(super) const SIZE_UNITS: [(&str, u64); 4] = [
     ("B", 1),
     ("KiB", 1 << 10),

@@ -44,26 +44,69 @@ fn the_quickstart_without_demo_is_refused_for_each_example_key() {
 }
 
 #[test]
+fn the_start_is_right_as_it_is_and_lets_every_path_through() {
+    let config = load(&conf("start.toml"), &env).unwrap();
+    assert_eq!(config.warnings, []);
+    let site = &config.sites[0];
+    assert!(site.hosts.is_empty());
+    assert!(site.upstreams[0].health.is_none());
+    for path in ["/", "/api/login", "/any/where"] {
+        let path = CanonicalPath::parse(path.as_bytes(), Tolerance::default()).unwrap();
+        let routes = &site.authorizer.routes;
+        let found = routes.find(None, &http::Method::POST, &path).unwrap();
+        assert_eq!(found.access, Access::Public);
+    }
+    assert!(site.usersig_endpoint.is_some());
+}
+
+#[test]
+fn what_the_start_offers_is_right_and_reminds_of_the_default_access() {
+    let text = fs::read_to_string(conf("start.toml")).unwrap();
+    let world = world();
+    let warnings = world.warnings(&with_defaults(&text));
+    assert!(
+        warnings.len() == 1 && warnings[0].contains("a path that no route lists"),
+        "{warnings:?}"
+    );
+    let text = with_defaults(&text).replace("= \"public\"\n\n[user", "= \"session\"\n\n[user");
+    let config = world.good(&text);
+    assert_eq!(config.warnings, []);
+    let site = &config.sites[0];
+    assert_eq!(site.authorizer.routes.routes().count(), 4);
+    assert!(config.store.is_some() && site.chat.endpoint.is_some());
+}
+
+#[test]
 fn the_reference_is_right_and_raises_no_warning() {
     let config = load(&conf("usersig-proxy.toml"), &env).unwrap();
     assert_eq!(config.warnings, []);
+    let site = &config.sites[0];
+    assert!(site.hosts.is_empty() && site.upstreams[0].health.is_none() && config.store.is_none());
+}
+
+#[test]
+fn each_sample_of_the_reference_is_right() {
+    let text = fs::read_to_string(conf("usersig-proxy.toml")).unwrap();
+    let text = with_samples(&text).replace("\"http://127.0.0.1:3000\"", "\"https://10.0.0.1\"");
+    let config = world().good(&text);
+    assert_eq!(config.warnings, []);
+    let site = &config.sites[0];
+    assert_eq!(site.hosts.len(), 1);
+    let upstream = &site.upstreams[0];
+    assert!(upstream.ca.is_some() && upstream.server_name.is_some());
+    assert!(upstream.health.as_ref().unwrap().request.is_some());
+    assert!(config.store.is_some() && site.rest_api.is_some() && site.chat.endpoint.is_some());
+    assert_eq!(site.authorizer.routes.routes().count(), 4);
 }
 
 #[test]
 fn the_defaults_that_the_reference_shows_are_the_defaults() {
-    let mut world = World::new();
-    for name in ["CHAT_SECRET_KEY", "SESSION_SECRET"] {
-        world.env.insert(name, env(name).unwrap());
-    }
+    let world = world();
     let text = fs::read_to_string(conf("usersig-proxy.toml")).unwrap();
-    let written_out: Vec<&str> = text
-        .lines()
-        .map(|line| match line.strip_prefix('#') {
-            Some(key) if !key.is_empty() && !key.starts_with(' ') => key,
-            _ => line,
-        })
-        .collect();
-    let [short, long] = [text.as_str(), &written_out.join("\n")].map(|text| world.good(text));
+    let short = with_samples(&without_tls(&text));
+    let long = with_defaults(&short).replace("\nhealth = {}\n", "\n");
+    let [short, long] = [short, long].map(|text| world.good(&text));
+    assert!(short.sites[0].upstreams[0].health.is_some());
     assert_eq!(
         (short.demo, format!("{:?}", short.listen), short.ops),
         (long.demo, format!("{:?}", long.listen), long.ops)
@@ -107,7 +150,7 @@ fn the_defaults_that_the_reference_shows_are_the_defaults() {
 #[test]
 fn the_reference_names_every_key_that_exists() {
     let text = fs::read_to_string(conf("usersig-proxy.toml")).unwrap();
-    let spoilt = SECTIONS.iter().fold(text.clone(), |text, section| {
+    let spoilt = SECTIONS.iter().fold(with_samples(&text), |text, section| {
         text.replacen(
             &format!("\n{section}\n"),
             &format!("\n{section}\nzzz = 0\n"),
@@ -122,8 +165,8 @@ fn the_reference_names_every_key_that_exists() {
         .replace("#identity = {}", "identity = { zzz = 0 }")
         .replace("health = { path", "health = { zzz = 0, path")
         .replace(
-            "encoding = \"utf8\" }\nrequire",
-            "encoding = \"utf8\", zzz = 0 }\nrequire",
+            "encoding = \"utf8\" }\n# Claims",
+            "encoding = \"utf8\", zzz = 0 }\n# Claims",
         )
         .replace("secret_key = {", "keys = [{ zzz = 0 }]\nsecret_key = {");
     let world = World::new();
@@ -139,6 +182,49 @@ fn the_reference_names_every_key_that_exists() {
         let is_named = spellings.iter().any(|spelling| text.contains(spelling));
         assert!(is_named, "{key}");
     }
+}
+
+/// A folder with what the samples name, and the environment of the files.
+fn world() -> World {
+    let mut world = World::new();
+    for name in ["CHAT_SECRET_KEY", "SESSION_SECRET"] {
+        world.env.insert(name, env(name).unwrap());
+    }
+    world
+}
+
+/// The text with the defaults that it shows written out.
+fn with_defaults(text: &str) -> String {
+    let line = |line: &str| match line.strip_prefix('#') {
+        Some(key) if !key.is_empty() && !key.starts_with(' ') => format!("{key}\n"),
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
+}
+
+/// The text with its samples in force, but for that of several sites, which leaves no place for the others.
+fn with_samples(text: &str) -> String {
+    let is_name = |text: &str| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    };
+    let is_key = |line: &str| line.split_once(" = ").is_some_and(|(key, _)| is_name(key));
+    let line = |line: &str| match line.strip_prefix("# ") {
+        Some(sample) if sample.starts_with("sites = ") => format!("{line}\n"),
+        Some(sample) if is_key(sample) || sample.starts_with('[') => format!("{sample}\n"),
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
+}
+
+/// The text without the samples for servers with TLS, and with checks that say nothing.
+fn without_tls(text: &str) -> String {
+    let line = |line: &str| match line {
+        "# server_name = \"app.internal\"" | "# ca = \"ca.pem\"" => String::new(),
+        line if line.starts_with("# health = {") => "# health = {}\n".to_owned(),
+        line => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
 }
 
 const CONF: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/conf");
@@ -158,6 +244,7 @@ const SECTIONS: &[&str] = &[
     "[[route]]",
     "[inject]",
     "[usersig_endpoint]",
+    "[store]",
     "[rest_api]",
     "[[rest_api.allow]]",
     "[[rest_api.command]]",

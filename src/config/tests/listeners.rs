@@ -261,14 +261,21 @@ fn listeners_that_clash_or_cannot_be_are_refused() {
             "http = [\"unix:a\", \"unix:./a\"]",
             "listen.http[2]: is taken by listen.http[1] already (give each its own file)",
         ),
-        ("http = [\"unix:\"]", "listen.http[1]: does not name a file"),
+        (
+            "http = [\"unix:\"]",
+            "listen.http[1]: does not name the file of a socket",
+        ),
+        (
+            "http = [\"unix:///run/a\"]",
+            "listen.http[1]: is written like a URL (\"unix:/run/app.sock\", without //)",
+        ),
         (
             "http = [\"unix:/run/\"]",
-            "listen.http[1]: does not name a file",
+            "listen.http[1]: does not name the file of a socket",
         ),
         (
             "http = [\"unix:/run/..\"]",
-            "listen.http[1]: does not name a file",
+            "listen.http[1]: does not name the file of a socket",
         ),
         (
             long.as_str(),
@@ -297,7 +304,7 @@ fn listeners_that_clash_or_cannot_be_are_refused() {
         ("unix_mode = 660", "listen.unix_mode: expected a string"),
         (
             "trusted_proxies = [\"10.0.0.1/8\"]",
-            "listen.trusted_proxies[1]: is an address within a network, not the network",
+            "listen.trusted_proxies[1]: is an address within a network, not the network (\"10.0.0.0/8\")",
         ),
         (
             "trusted_proxies = [\"balancer\"]",

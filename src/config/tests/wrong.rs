@@ -465,7 +465,45 @@ max_header_bytes = "2MiB"
         to: r#"[runtime]
 grace_period = "10"
 [routes]"#,
-        errors: &[r#"15:16: runtime.grace_period: is not a duration (as in "30s", "24h", "7d")"#],
+        errors: &[
+            r#"15:16: runtime.grace_period: is not a duration (whole seconds, as in "30s", "15m", "24h", "7d")"#,
+        ],
+    },
+    Row {
+        name: "milliseconds where whole seconds count, and times of an upstream that are too short",
+        from: "servers = [\"http://127.0.0.1:3000\"]",
+        to: r#"servers = ["http://127.0.0.1:3000"]
+connect_timeout = "99ms"
+read_timeout = "1500"
+health = { timeout = "0ms" }
+[runtime]
+grace_period = "1500ms""#,
+        errors: &[
+            r#"4:19: upstream[1].connect_timeout: must be from "100ms" to "1d""#,
+            r#"5:16: upstream[1].read_timeout: is not a duration (as in "500ms", "30s", "15m", "24h")"#,
+            r#"6:22: upstream[1].health.timeout: must be from "100ms" to "1m""#,
+            r#"8:16: runtime.grace_period: is not a duration (whole seconds, as in "30s", "15m", "24h", "7d")"#,
+        ],
+    },
+    Row {
+        name: "a store in a folder that is not there",
+        from: "[routes]",
+        to: r#"[store]
+file = "absent/state"
+[routes]"#,
+        errors: &[
+            "15:8: store.file: is a folder, or in one that is not there (a file that the proxy may make, in a folder that is there)",
+        ],
+    },
+    Row {
+        name: "a store that is a folder",
+        from: "[routes]",
+        to: r#"[store]
+file = "."
+[routes]"#,
+        errors: &[
+            "15:8: store.file: is a folder, or in one that is not there (a file that the proxy may make, in a folder that is there)",
+        ],
     },
     Row {
         name: "a duration of nothing",
@@ -548,9 +586,9 @@ servers = ["http://127.0.0.1:3000"]"#,
         from: r#""http://127.0.0.1:3000""#,
         to: r#""unix:", "unix:///run/app.sock", "unix:/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa""#,
         errors: &[
-            r#"3:12: upstream[1].servers[1]: must be unix: and the path of a socket (scheme, host and port, as in "http://127.0.0.1:3000")"#,
-            r#"3:21: upstream[1].servers[2]: must be unix: and the path of a socket (scheme, host and port, as in "http://127.0.0.1:3000")"#,
-            r#"3:45: upstream[1].servers[3]: has a path that is longer than a socket's can be, which is 107 bytes (scheme, host and port, as in "http://127.0.0.1:3000")"#,
+            r#"3:12: upstream[1].servers[1]: does not name the file of a socket ("unix:/run/app.sock")"#,
+            r#"3:21: upstream[1].servers[2]: is written like a URL ("unix:/run/app.sock", without //)"#,
+            r#"3:45: upstream[1].servers[3]: is too long for the path of a socket (the system allows 107 bytes, with the folder of this file where the path is relative)"#,
         ],
     },
     Row {
@@ -597,28 +635,36 @@ ca = "absent.pem""#,
         from: r#"servers = ["http://127.0.0.1:3000"]"#,
         to: r#"servers = ["https://10.0.0.1"]
 server_name = "10.0.0.1""#,
-        errors: &[r#"4:15: upstream[1].server_name: is no name that a certificate can be for"#],
+        errors: &[
+            r#"4:15: upstream[1].server_name: is no name that a certificate can be for (server_name = "app.internal", as it stands in the certificate)"#,
+        ],
     },
     Row {
         name: r#"a wildcard as server_name"#,
         from: r#"servers = ["http://127.0.0.1:3000"]"#,
         to: r#"servers = ["https://10.0.0.1"]
 server_name = "*.internal""#,
-        errors: &[r#"4:15: upstream[1].server_name: is no name that a certificate can be for"#],
+        errors: &[
+            r#"4:15: upstream[1].server_name: is no name that a certificate can be for (server_name = "app.internal", as it stands in the certificate)"#,
+        ],
     },
     Row {
         name: r#"an underscore in server_name"#,
         from: r#"servers = ["http://127.0.0.1:3000"]"#,
         to: r#"servers = ["https://10.0.0.1"]
 server_name = "a_b.internal""#,
-        errors: &[r#"4:15: upstream[1].server_name: is no name that a certificate can be for"#],
+        errors: &[
+            r#"4:15: upstream[1].server_name: is no name that a certificate can be for (server_name = "app.internal", as it stands in the certificate)"#,
+        ],
     },
     Row {
         name: r#"a server_name with a port"#,
         from: r#"servers = ["http://127.0.0.1:3000"]"#,
         to: r#"servers = ["https://10.0.0.1"]
 server_name = "app.internal:443""#,
-        errors: &[r#"4:15: upstream[1].server_name: is no name that a certificate can be for"#],
+        errors: &[
+            r#"4:15: upstream[1].server_name: is no name that a certificate can be for (server_name = "app.internal", as it stands in the certificate)"#,
+        ],
     },
     Row {
         name: r#"words that are none of upstream"#,
@@ -659,8 +705,8 @@ health = { path = "healthz", host = "a b", statuses = [100], interval = "0s", ti
             r#"4:19: upstream[1].health.path: is not a path that starts with "/""#,
             r#"4:37: upstream[1].health.host: is not a host"#,
             r#"4:56: upstream[1].health.statuses[1]: must be from 200 to 599"#,
-            r#"4:73: upstream[1].health.interval: must be from "1s" to "1h""#,
-            r#"4:89: upstream[1].health.timeout: must be from "1s" to "1m""#,
+            r#"4:73: upstream[1].health.interval: must be from "100ms" to "1h""#,
+            r#"4:89: upstream[1].health.timeout: must be from "100ms" to "1m""#,
             r#"4:114: upstream[1].health.unhealthy_after: must be from 1 to 100"#,
             r#"4:133: upstream[1].health.healthy_after: must be from 1 to 100"#,
         ],
@@ -836,17 +882,7 @@ lifetime = "7d"
 min_remaining = "7d"
 [[session"#,
         errors: &[
-            r#"10:17: chat.usersig.min_remaining: min_remaining must be below lifetime (the defaults are "24h" and "7d"; half the lifetime is a good start)"#,
-        ],
-    },
-    Row {
-        name: "a lifetime below the default min_remaining",
-        from: "[[session",
-        to: r#"[chat.usersig]
-lifetime = "12h"
-[[session"#,
-        errors: &[
-            r#"9:12: chat.usersig.lifetime: min_remaining must be below lifetime (the defaults are "24h" and "7d"; half the lifetime is a good start)"#,
+            r#"10:17: chat.usersig.min_remaining: must be below lifetime (half the lifetime is a good start; the default is that, or "24h" where that is less)"#,
         ],
     },
     Row {

@@ -7,9 +7,15 @@ use crate::support::program::{finish, program};
 fn a_good_file_is_good() {
     let checked = finish(&mut program(["check", QUICKSTART]));
     assert_eq!((checked.code, checked.stderr.as_str()), (Some(0), ""));
-    assert_eq!(checked.stdout, "conf/quickstart.toml: good\n");
+    assert_eq!(
+        checked.stdout,
+        "conf/quickstart.toml: good (1 site, any host)\n"
+    );
     let checked = finish(&mut program(["check", "--config", QUICKSTART]));
-    assert_eq!(checked.stdout, "conf/quickstart.toml: good\n");
+    assert_eq!(
+        checked.stdout,
+        "conf/quickstart.toml: good (1 site, any host)\n"
+    );
 }
 
 #[test]
@@ -53,11 +59,46 @@ fn a_warning_is_shown_and_the_file_is_good() {
         warning.contains("session.issuer[1].allow_short_secret: "),
         "{warning}"
     );
-    assert_eq!(lines.collect::<Vec<_>>(), [format!("{config}: good")]);
+    assert_eq!(
+        lines.collect::<Vec<_>>(),
+        [format!("{config}: good (1 site, any host)")]
+    );
 
     let refused = finish(&mut program(["check", &strict]));
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert_same_from_run(&strict, &refused.stderr, Some(1));
+}
+
+#[test]
+fn it_says_how_many_sites_and_hosts_a_file_is_good_for() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.0.path().join("sites.d")).unwrap();
+    for (name, hosts) in [
+        ("a", r#""a.example""#),
+        ("b", r#""b.example", "c.example""#),
+    ] {
+        folder.config(&format!("sites.d/{name}.toml"), |text| {
+            let from = text.find("[[upstream]]").unwrap();
+            let site = text[from..].replace("file = \"", "file = \"../");
+            format!("hosts = [{hosts}]\n{site}")
+        });
+    }
+    let config = folder.file("proxy.toml", "sites = \"sites.d/*.toml\"\n");
+    let checked = finish(&mut program(["check", &config]));
+    assert_eq!(
+        (checked.code, checked.stdout),
+        (Some(0), format!("{config}: good (2 sites, 3 hosts)\n")),
+        "{}",
+        checked.stderr
+    );
+    for (site, problem) in [(None, "which site?"), (Some("z"), "there is no site z")] {
+        let mut mint = program(["mint", "--config", &config, "--user", "27149"]);
+        let minted = finish(mint.args(site.map(|site| format!("--site={site}"))));
+        assert_eq!(
+            (minted.code, minted.stderr),
+            (Some(1), format!("{problem}: --site a | b\n"))
+        );
+    }
 }
 
 #[test]

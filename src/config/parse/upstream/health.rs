@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use super::SHORTEST;
 use crate::config::raw::{Table, Value};
 use crate::config::{HealthCheck, HealthRequest};
 use crate::policy::HostName;
@@ -20,8 +21,8 @@ pub(super) fn section(upstream: &Table<'_>, servers: usize) -> Option<HealthChec
         u32::try_from(count).unwrap_or(u32::MAX)
     };
     let time = |key, default: u64, most: u64| {
-        let range = SECOND..=Duration::from_secs(most);
-        table.duration_or(key, Duration::from_secs(default), range)
+        let range = SHORTEST..=Duration::from_secs(most);
+        table.short_duration_or(key, Duration::from_secs(default), range)
     };
     Some(HealthCheck {
         request: request(&table),
@@ -83,4 +84,3 @@ const KEYS: &[&str] = &[
     "unhealthy_after",
     "healthy_after",
 ];
-const SECOND: Duration = Duration::from_secs(1);
