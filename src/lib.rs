@@ -13,6 +13,7 @@
 //! client ─▶ proxy::request_filter      request id, one `now`
 //!             find the site            ✗ 421 unknown_host · 400 host_invalid
 //!             size limits              ✗ 413 · 414 · 431
+//!             headers::Stripper        every header that only we may set, in any spelling, on every route
 //!             authorize(parts, now)    ← pure, the page to read first
 //!               1 canonical path        ✗ 400 path_ambiguous
 //!               2 route and method      ✗ 404 route_not_found · 405 method_not_allowed
@@ -25,8 +26,7 @@
 //!             authorize once more      after a wait, seconds at most: for a key that the token names and nobody knows yet,
 //!                                      for a kick of the user that is under way
 //!           proxy::upstream_peer       a healthy server; a connection that fails is tried at another one
-//!           proxy::upstream_request_filter   strip every header that only we may set, in any spelling, on every route; then
-//!                                      inject into the request: here, nowhere earlier
+//!           proxy::upstream_request_filter   inject into the request: here, nowhere earlier
 //!   ─▶ app                             ✗ proxy::fail_to_proxy: 502 · 504
 //!           proxy::response_filter · response_body_filter     inject into the answer, `no-store` whenever a UserSig
 //!                                      leaves; a logout that the app grants ends the session
