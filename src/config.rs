@@ -177,8 +177,8 @@ pub struct KeySetSource {
     pub refresh: Duration,
     /// How long the last good set is used while no fetch succeeds; at least `refresh`.
     pub max_age: Duration,
-    /// Certificates in PEM that its server may be signed by, beside those that the system trusts.
-    pub ca: Option<Vec<u8>>,
+    /// Certificates (DER) that its server may be signed by, beside those that the system trusts.
+    pub ca: Option<Vec<Vec<u8>>>,
 }
 
 /// The names under which UserID and UserSig are injected; all of them differ.

@@ -5,6 +5,7 @@
 //! Every function reads all its keys before it gives up on one, and returns `None` only after it has reported why.
 //! Defaults and limits stand as constants beside what reads them.
 
+mod bundle;
 mod certificates;
 mod chat;
 mod cors;

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use reqwest::Certificate;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
 
 use crate::token::keys::address::RefusedAddress;
 use crate::token::keys::location::Location;
@@ -58,7 +60,7 @@ impl SourceSettings {
         self.location == earlier.location
             && self.algorithms == earlier.algorithms
             && self.allow_private == earlier.allow_private
-            && self.roots.pem == earlier.roots.pem
+            && self.roots.ders == earlier.roots.ders
     }
 
     pub(super) fn refuse_contradictions(&self) -> Result<(), SettingsError> {
@@ -103,27 +105,33 @@ impl Default for Timeouts {
 /// Certificates that an issuer's key server may be signed by, beside those that the system trusts.
 #[derive(Clone, Debug, Default)]
 pub struct TrustRoots {
-    pem: Vec<u8>,
+    ders: Vec<Vec<u8>>,
     certificates: Vec<Certificate>,
 }
 
 impl TrustRoots {
-    /// Takes one or more `CERTIFICATE` blocks in PEM.
-    pub fn parse(pem: &[u8]) -> Result<Self, SettingsError> {
-        let certificates =
-            Certificate::from_pem_bundle(pem).map_err(|_| SettingsError::NoCertificate)?;
-        if certificates.is_empty() {
+    /// Takes one or more certificates in DER.
+    pub fn parse(ders: &[Vec<u8>]) -> Result<Self, SettingsError> {
+        if ders.is_empty() {
             return Err(SettingsError::NoCertificate);
         }
+        let certificates: Result<_, _> = ders.iter().map(|der| certificate(der)).collect();
         Ok(Self {
-            pem: pem.to_vec(),
-            certificates,
+            ders: ders.to_vec(),
+            certificates: certificates?,
         })
     }
 
     pub(super) fn certificates(&self) -> &[Certificate] {
         &self.certificates
     }
+}
+
+/// The client would find a bad one only when it is built.
+fn certificate(der: &[u8]) -> Result<Certificate, SettingsError> {
+    let check = RootCertStore::empty().add(CertificateDer::from(der));
+    check.map_err(|_| SettingsError::NoCertificate)?;
+    Certificate::from_der(der).map_err(|_| SettingsError::NoCertificate)
 }
 
 /// Why a source cannot be set up.
@@ -144,8 +152,8 @@ pub enum SettingsError {
     /// The URL itself holds an address that is not allowed.
     #[error("the key URL is not allowed: {0}")]
     Address(#[from] RefusedAddress),
-    /// The file of extra trust roots holds no certificate in PEM.
-    #[error("the CA file holds no certificate in PEM")]
+    /// There is no extra trust root, or one is no certificate.
+    #[error("ca holds no certificate, or one that cannot be read")]
     NoCertificate,
     /// Neither the system nor the settings have a usable trust root.
     #[error("no usable trust root: install the system's CA certificates or configure ca")]

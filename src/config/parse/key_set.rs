@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-
+use super::bundle::bundle;
 use crate::config::raw::{Table, Value};
 use crate::config::secrets::Secrets;
 use crate::token::keys::address::AddressRule;
@@ -16,7 +14,7 @@ pub(super) struct Published {
     pub(super) allow_private: bool,
     pub(super) refresh: Duration,
     pub(super) max_age: Duration,
-    pub(super) ca: Option<Vec<u8>>,
+    pub(super) ca: Option<Vec<Vec<u8>>>,
 }
 
 impl Published {
@@ -73,7 +71,7 @@ impl Published {
         }
         let allow_private = allow_private(issuer);
         let ca = match keys.get("ca") {
-            Some(value) => Some(certificates(&value, secrets)?),
+            Some(value) => Some(bundle(&value, secrets)?),
             None => None,
         };
         let location = location?;
@@ -116,32 +114,7 @@ fn allow_private(issuer: &Table<'_>) -> bool {
     allowed
 }
 
-/// The content of a PEM file that holds certificates and nothing else.
-pub(super) fn certificates(value: &Value<'_>, secrets: &Secrets<'_>) -> Option<Vec<u8>> {
-    let content = secrets.read_public(value)?;
-    let blocks = pem::parse_many(&content).unwrap_or_default();
-    if blocks.is_empty() || blocks.iter().any(|block| block.tag() != "CERTIFICATE") {
-        value.error("is not a file of certificates in PEM", CA_HINT);
-        return None;
-    }
-    for (number, block) in (1..).zip(blocks) {
-        let certificate = CertificateDer::from(block.into_contents());
-        if RootCertStore::empty().add(certificate).is_err() {
-            value.error(format!("certificate {number} cannot be read"), CA_HINT);
-            return None;
-        }
-    }
-    Some(content)
-}
-
-/// The content of its blocks.
-pub(super) fn blocks(pem: &[u8]) -> Vec<Vec<u8>> {
-    let blocks = pem::parse_many(pem).unwrap_or_default();
-    blocks.into_iter().map(pem::Pem::into_contents).collect()
-}
-
 const OIDC_HINT: &str = "issuer = \"https://id.example.com\", exactly as in iss";
-const CA_HINT: &str = "blocks that start with -----BEGIN CERTIFICATE-----";
 const MIN_REFRESH: Duration = Duration::from_secs(10);
 const DEFAULT_REFRESH: Duration = Duration::from_secs(600);
 const DAY: Duration = Duration::from_secs(86_400);

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 
-use super::{key_set, socket};
+use super::bundle::bundle;
+use super::socket;
 use crate::config::raw::{Table, Value};
 use crate::config::secrets::Secrets;
 use crate::config::{Authority, Balance, ServerAddress, Upstream};
@@ -90,9 +91,7 @@ fn tls(table: &Table<'_>, servers: Option<&[ServerAddress]>, secrets: &Secrets<'
         .as_ref()
         .and_then(|value| value.parsed_as(NAME_HINT, server_name));
     let file = table.get("ca");
-    let ca = file
-        .as_ref()
-        .and_then(|value| key_set::certificates(value, secrets));
+    let ca = file.as_ref().and_then(|value| bundle(value, secrets));
     let http2 = table.choice_or("http2", false, HTTP2);
     let is_https = |server: &ServerAddress| matches!(server, ServerAddress::Https(_));
     if servers.is_some_and(|servers| !servers.iter().any(is_https)) {
@@ -105,7 +104,7 @@ fn tls(table: &Table<'_>, servers: Option<&[ServerAddress]>, secrets: &Secrets<'
     }
     Tls {
         server_name: name,
-        ca: ca.map(|pem| key_set::blocks(&pem)),
+        ca,
         http2,
     }
 }

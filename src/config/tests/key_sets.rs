@@ -42,7 +42,8 @@ fn a_published_key_set_says_where_it_is_and_how_it_is_kept() {
     );
     assert_eq!(source.refresh, crate::key_source::MIN_REFRESH);
     assert_eq!(source.max_age, Duration::from_secs(30 * 86_400));
-    assert_eq!(source.ca.as_deref(), Some(CA.as_bytes()));
+    let der = pem::parse(CA).unwrap().into_contents();
+    assert_eq!(source.ca, Some(vec![der]));
     assert!(source.allow_private);
 }
 

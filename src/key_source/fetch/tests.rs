@@ -12,7 +12,7 @@ use crate::token::keys::location::Location;
 fn settings(url: &str) -> SourceSettings {
     let location = Location::jwks(url).unwrap();
     SourceSettings {
-        roots: TrustRoots::parse(CA).unwrap(),
+        roots: TrustRoots::parse(&[pem::parse(CA).unwrap().into_contents()]).unwrap(),
         ..SourceSettings::new(0, "app", location, vec![Algorithm::EdDsa])
     }
 }

@@ -59,7 +59,7 @@ fn jwks(url: &str) -> SourceSettings {
     let location = Location::jwks(url).unwrap();
     SourceSettings {
         // So that the tests run where the system trusts nobody.
-        roots: TrustRoots::parse(OTHER_CA).unwrap(),
+        roots: TrustRoots::parse(&[der(OTHER_CA)]).unwrap(),
         ..SourceSettings::new(0, "app", location, vec![Algorithm::EdDsa])
     }
 }
@@ -261,7 +261,7 @@ async fn tls_needs_a_trusted_certificate_for_the_name() {
     let signer = Signer::new("a");
     let server = KeyServer::start_tls(Answer::ok(key_set(&[&signer])), tls_config()).await;
     let with_ca = |host: &str| SourceSettings {
-        roots: TrustRoots::parse(CA).unwrap(),
+        roots: TrustRoots::parse(&[der(CA)]).unwrap(),
         ..jwks(&format!("https://{host}:{}/keys", server.port()))
     };
     let without_ca = jwks(&format!("https://localhost:{}/keys", server.port()));
@@ -318,14 +318,17 @@ async fn settings_that_contradict_themselves_are_refused() {
 }
 
 #[test]
-fn a_ca_file_holds_a_certificate() {
-    assert!(TrustRoots::parse(CA).is_ok());
-    for (name, pem) in [
-        ("empty", &b""[..]),
-        ("a key", PRIVATE_KEY),
-        ("no PEM", b"hello"),
+fn trust_roots_are_certificates() {
+    assert!(TrustRoots::parse(&[der(CA), der(OTHER_CA)]).is_ok());
+    for (name, ders) in [
+        ("empty", vec![]),
+        ("a key", vec![der(PRIVATE_KEY)]),
+        (
+            "a spoilt one behind a good one",
+            vec![der(CA), der(OTHER_CA)[1..].to_vec()],
+        ),
     ] {
-        let error = TrustRoots::parse(pem).err();
+        let error = TrustRoots::parse(&ders).err();
         assert_eq!(error, Some(SettingsError::NoCertificate), "{name}");
     }
 }
@@ -384,6 +387,10 @@ fn tls_config() -> rustls::ServerConfig {
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .unwrap()
+}
+
+fn der(pem: &[u8]) -> Vec<u8> {
+    pem::parse(pem).unwrap().into_contents()
 }
 
 const CA: &[u8] = include_bytes!("../../../tests/keys/key-server/ca.pem");
