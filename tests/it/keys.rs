@@ -45,16 +45,6 @@ fn refused(response: &Response) -> (u16, String) {
     (response.status, response.code())
 }
 
-fn metric(proxy: &Proxy, series: &str) -> u64 {
-    let text = get(proxy.ops, "/metrics", "").text();
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix(&format!("usersig_proxy_{series} ")));
-    line.unwrap_or_else(|| panic!("no {series}: {text}"))
-        .parse()
-        .unwrap()
-}
-
 #[test]
 fn k3_k4_a_session_gets_503_until_there_are_keys_and_nobody_passes() {
     let (app, signer) = (App::start(), Signer::new("a"));
@@ -84,10 +74,10 @@ fn k3_k4_a_session_gets_503_until_there_are_keys_and_nobody_passes() {
         "{ready}"
     );
     assert_eq!(
-        metric(&proxy, r#"key_set_keys{issuer="app",site="default"}"#),
+        proxy.metric(r#"key_set_keys{issuer="app",site="default"}"#),
         0
     );
-    assert_eq!(metric(&proxy, CHANGED), 0);
+    assert_eq!(proxy.metric(CHANGED), 0);
 
     server.answer(key_set(&[&signer]));
     proxy.log_line(|line| line["message"] == NEW_SET);
@@ -96,15 +86,13 @@ fn k3_k4_a_session_gets_503_until_there_are_keys_and_nobody_passes() {
     let others = ask(&proxy, &Signer::new("a").bearer("42"));
     assert_eq!(refused(&others), (401, "token_invalid".to_owned()));
     assert_eq!(
-        metric(&proxy, r#"key_set_keys{issuer="app",site="default"}"#),
+        proxy.metric(r#"key_set_keys{issuer="app",site="default"}"#),
         1
     );
-    assert_eq!(metric(&proxy, CHANGED), 1);
+    assert_eq!(proxy.metric(CHANGED), 1);
     assert!(
-        metric(
-            &proxy,
-            r#"key_set_refreshes_total{issuer="app",result="status",site="default"}"#
-        ) >= 1
+        proxy.metric(r#"key_set_refreshes_total{issuer="app",result="status",site="default"}"#)
+            >= 1
     );
     let ready = get(proxy.ops, "/readyz", "").text();
     assert!(
@@ -254,7 +242,7 @@ fn k1_a_flood_of_unknown_key_ids_causes_few_fetches_and_disturbs_no_user() {
                 let mut connection = Connection::open(proxy.address);
                 for number in 0..FLOOD / FLOODERS {
                     let token = flooder.sign(&format!("{worker}-{number}"), claims);
-                    let line = format!("Authorization: Bearer {token}\r\n");
+                    let line = tokens::authorization(&token);
                     assert_eq!(connection.request(request(&line)).status, 401);
                 }
             });
@@ -280,7 +268,7 @@ fn an_oidc_issuer_is_discovered_and_k4_another_name_is_not_believed() {
     let ask_as = |proxy: &Proxy, issuer: &str| {
         let token = signer.sign("a", &claims(issuer));
         tokens::note(&token);
-        ask(proxy, &format!("Authorization: Bearer {token}\r\n"))
+        ask(proxy, &tokens::authorization(&token))
     };
     let lines = |issuer: &str| format!("issuer = \"{issuer}\"\nkeys = {{ oidc = true }}");
     let issuer = format!("http://{}", server.address);

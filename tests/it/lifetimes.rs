@@ -3,13 +3,13 @@
 use std::io::Write;
 
 use serde_json::{Value, json};
-use usersig_proxy::usersig::SecretKey;
 use usersig_proxy::usersig::decode::Decoded;
 
 use crate::keys::with_issuer;
 use crate::support::keys::{KeyServer, Signer, key_set};
 use crate::support::proxy::CHAT_KEY;
-use crate::support::tokens::{now, sign};
+use crate::support::tokens::{authorization, now, sign};
+use crate::support::user_sig::is_signed_with;
 use crate::support::{App, Proxy, Recorded, config, get, send};
 
 /// The endpoint, and a login whose session token the app's answer carries.
@@ -34,10 +34,6 @@ fn ending_at(end: u64) -> String {
     sign(&json!({ "sub": "42", "exp": end }))
 }
 
-fn bearer(token: &str) -> String {
-    format!("Authorization: Bearer {token}\r\n")
-}
-
 /// That `login` is good for `end` and no longer, and tells a moment to ask again before that.
 fn assert_ends(login: &Value, end: u64, before: u64) {
     let decoded = Decoded::parse(login["userSig"].as_str().unwrap()).unwrap();
@@ -57,7 +53,7 @@ fn a_usersig_of_the_endpoint_or_of_a_login_ends_with_its_session() {
     for end in ends.into_iter().chain(ends) {
         let token = ending_at(end);
         let before = now();
-        let answer = get(proxy.address, "/_chat/usersig", &bearer(&token));
+        let answer = get(proxy.address, "/_chat/usersig", &authorization(&token));
         assert_ends(&answer.json(), end, before);
 
         let body = json!({ "access_token": token }).to_string();
@@ -90,11 +86,11 @@ fn the_active_key_alone_signs_users_and_the_administrator() {
         .replacen("admin = ", &endpoint, 1);
     let [new, next] = ["new", "next"].map(|name| format!("{name}-{}", "5e".repeat(30)));
     let proxy = Proxy::start_with_env(&text, &[("NEW", &new), ("NEXT", &next)]);
-    let token = bearer(&ending_at(now() + 600));
+    let token = authorization(&ending_at(now() + 600));
     let login = get(proxy.address, "/_chat/usersig", &token).json();
     assert_eq!(get(proxy.address, "/plain", &token).status, 200);
-    for user_sig in [login["userSig"].clone(), json!(admin_sig(&chat.next()))] {
-        let signed = [&new, &next, CHAT_KEY].map(|key| is_signed_by(key, &user_sig));
+    for user_sig in [user_sig(&login), admin_sig(&chat.next())] {
+        let signed = [&new, &next, CHAT_KEY].map(|key| is_signed_with(key, &user_sig));
         assert_eq!(signed, [true, false, false]);
     }
     let printed = proxy.printed();
@@ -104,7 +100,7 @@ fn the_active_key_alone_signs_users_and_the_administrator() {
 #[test]
 fn a_session_within_its_leeway_passes_but_gets_no_usersig_that_would_outlive_it() {
     let app = App::start();
-    let over = bearer(&ending_at(now() - 1));
+    let over = authorization(&ending_at(now() - 1));
     for (text, status) in [(capped(&app), 401), (config(app.address, ROUTES), 200)] {
         let proxy = Proxy::start(&text);
         let answer = get(proxy.address, "/_chat/usersig", &over);
@@ -170,10 +166,10 @@ fn a_reload_keeps_every_usersig_and_a_rotation_of_the_key_is_one_word_and_a_relo
         proxy.signal("HUP");
         proxy.wait_for_metric("config_generation", generation);
     };
-    let [token, other] = [600, 601].map(|life| bearer(&ending_at(now() + life)));
+    let [token, other] = [600, 601].map(|life| authorization(&ending_at(now() + life)));
     let login = || get(proxy.address, "/_chat/usersig", &token).json();
     let before = login();
-    assert!(is_signed_by(CHAT_KEY, &before["userSig"]));
+    assert!(is_signed_with(CHAT_KEY, &user_sig(&before)));
     reload(
         &both("next", "active").replace("\"/plain\"", "\"/plainly\""),
         2,
@@ -184,12 +180,12 @@ fn a_reload_keeps_every_usersig_and_a_rotation_of_the_key_is_one_word_and_a_relo
 
     reload(&both("active", "retired"), 3);
     let after = login();
-    assert!(is_signed_by(&new_key, &after["userSig"]));
+    assert!(is_signed_with(&new_key, &user_sig(&after)));
     assert_eq!(lookups(&proxy, "superseded"), 1);
     assert_eq!(login(), after);
     // The logout's kick carries the administrator's signature.
     assert_eq!(get(proxy.address, "/plain", &other).status, 200);
-    assert!(is_signed_by(&new_key, &json!(admin_sig(&chat.next()))));
+    assert!(is_signed_with(&new_key, &admin_sig(&chat.next())));
     assert!(!proxy.printed().contains(&new_key));
 }
 
@@ -225,14 +221,13 @@ fn landing() -> App {
     })
 }
 
+fn user_sig(login: &Value) -> String {
+    login["userSig"].as_str().unwrap().to_owned()
+}
+
 fn admin_sig(call: &Recorded) -> String {
     let (_, query) = call.target.split_once("usersig=").unwrap();
     query.split('&').next().unwrap().to_owned()
-}
-
-fn is_signed_by(key: &str, user_sig: &Value) -> bool {
-    let decoded = Decoded::parse(user_sig.as_str().unwrap()).unwrap();
-    decoded.is_signed_by(&SecretKey::parse(key).unwrap())
 }
 
 fn lookups(proxy: &Proxy, result: &str) -> u64 {

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::support::program::{Background, program};
 use crate::support::proxy::{CHAT_KEY, SDK_APP_ID, free_address};
-use crate::support::tokens::{now, sign};
+use crate::support::tokens::{authorization, now, sign};
 use crate::support::{App, Connection, Proxy, Recorded, Response, config, get, send};
 
 #[test]
@@ -37,12 +37,12 @@ fn a_logout_voids_the_session_and_a_new_login_works_within_the_same_second() {
         user_sig = login(&proxy, &token);
         assert_eq!(sandbox.judge("42", &user_sig), 0, "round {round}");
         assert_eq!(sandbox.judge("42", &old_sig), 70052, "round {round}");
-        wait_for_kicks(&proxy, "landed", round);
+        proxy.wait_for_at_least(KICKS_LANDED, round);
     }
     proxy.log_line(|line| {
         line["fields"]["reason"] == "logged_out" || line["reason"] == "logged_out"
     });
-    assert_eq!(kicks(&proxy, "failed"), 0);
+    assert_eq!(proxy.metric(KICKS_FAILED), 0);
 }
 
 #[test]
@@ -78,8 +78,11 @@ fn a6_a_kick_is_tried_again_until_error_code_0_and_its_credential_goes_to_chat_o
     let token = session("42");
     let answer = log_out(&proxy, &token, "");
     let kicks_seen = [chat.app.next(), chat.app.next(), chat.app.next()];
-    wait_for_kicks(&proxy, "landed", 1);
-    assert_eq!((kicks(&proxy, "failed"), kicks(&proxy, "landed")), (2, 1));
+    proxy.wait_for_at_least(KICKS_LANDED, 1);
+    assert_eq!(
+        (proxy.metric(KICKS_FAILED), proxy.metric(KICKS_LANDED)),
+        (2, 1)
+    );
     assert_eq!(elsewhere.seen().len(), 0);
 
     let mut told = app
@@ -88,7 +91,7 @@ fn a6_a_kick_is_tried_again_until_error_code_0_and_its_credential_goes_to_chat_o
         .map(|request| request.raw)
         .collect::<Vec<_>>();
     told.push(format!("{answer:?}").into_bytes());
-    told.push(metrics(&proxy).into_bytes());
+    told.push(get(proxy.ops, "/metrics", "").body);
     let mut numbers = Vec::new();
     for kick in &kicks_seen {
         assert_eq!(kick.method, "POST");
@@ -130,10 +133,10 @@ fn a_kick_waits_for_a_chat_that_is_down() {
     let user_sig = login(&proxy, &token);
     assert_eq!(log_out(&proxy, &token, "").status, 204);
     assert_eq!(endpoint(&proxy, "GET", &token).status, 401);
-    wait_for_kicks(&proxy, "failed", 1);
+    proxy.wait_for_at_least(KICKS_FAILED, 1);
     let sandbox = Sandbox::start_at(address);
     assert_eq!(sandbox.judge("42", &user_sig), 0);
-    wait_for_kicks(&proxy, "landed", 1);
+    proxy.wait_for_at_least(KICKS_LANDED, 1);
     assert_eq!(sandbox.judge("42", &user_sig), 70052);
 }
 
@@ -144,7 +147,7 @@ fn a_new_login_ends_the_retries_of_a_kick() {
     chat.answers.lock().unwrap().extend(failures);
     let proxy = Proxy::start(&settings(&app, chat.app.address));
     log_out(&proxy, &session("42"), "");
-    wait_for_kicks(&proxy, "failed", 1);
+    proxy.wait_for_at_least(KICKS_FAILED, 1);
     login(&proxy, &session("42"));
     log_out(&proxy, &session("43"), "");
     // The second attempt for 43 is due later than that for 42 would be.
@@ -221,7 +224,7 @@ inject = { response_json = "/chat" }
     // As far ahead as may be: so long the kick may take.
     assert!(dated >= asked + 2, "dated {dated}, asked at {asked}");
     sender.send(()).unwrap();
-    wait_for_kicks(&proxy, "landed", 1);
+    proxy.wait_for_at_least(KICKS_LANDED, 1);
     // And what comes after it is later still.
     let next = endpoint(&proxy, "GET", &token).json();
     assert!(next["expiresAt"].as_u64().unwrap() - LIFETIME > dated);
@@ -240,7 +243,7 @@ fn a_crash_forgets_neither_the_logout_nor_its_kick_nor_the_renewal() {
     let proxy = Proxy::start(&settings);
     let (ended, renewed) = (session("42"), session("43"));
     log_out(&proxy, &ended, "");
-    wait_for_kicks(&proxy, "failed", 1);
+    proxy.wait_for_at_least(KICKS_FAILED, 1);
     let at = now();
     let answer = endpoint(&proxy, "POST", &renewed).json();
     assert!(answer["expiresAt"].as_u64().unwrap() > at + LIFETIME);
@@ -251,7 +254,7 @@ fn a_crash_forgets_neither_the_logout_nor_its_kick_nor_the_renewal() {
     let proxy = Proxy::start(&settings);
     assert_eq!(endpoint(&proxy, "GET", &ended).status, 401);
     assert_eq!(body_of(&chat.app.next()), json!({ "UserID": "42" }));
-    wait_for_kicks(&proxy, "landed", 1);
+    proxy.wait_for_at_least(KICKS_LANDED, 1);
     assert_eq!(endpoint(&proxy, "POST", &renewed).status, 429);
     let again = endpoint(&proxy, "GET", &renewed).json();
     assert!(again["expiresAt"].as_u64() >= answer["expiresAt"].as_u64());
@@ -414,7 +417,7 @@ fn a_ban_voids_the_user_sig_at_chat_and_before_lets_the_user_log_in_anew() {
         &format!("user app 42\nuser app 43 before {at}\n"),
         2,
     );
-    wait_for_kicks(&proxy, "landed", 2);
+    proxy.wait_for_at_least(KICKS_LANDED, 2);
     assert_eq!(endpoint(&proxy, "GET", &banned).status, 401);
     assert_eq!(endpoint(&proxy, "GET", &old).status, 401);
     let codes = ["42", "43", "44"]
@@ -440,19 +443,19 @@ fn a_ban_is_kicked_once_also_over_a_restart() {
     let mut proxy = Proxy::start(&text);
     let kick = |user| json!({ "UserID": user });
     assert_eq!(body_of(&chat.app.next()), kick("42"));
-    wait_for_kicks(&proxy, "landed", 1);
+    proxy.wait_for_at_least(KICKS_LANDED, 1);
     // Read again and again, it stays one.
     revoke(&proxy, &list, "user app 42\n\n", 2);
     revoke(&proxy, &list, "user app 42\nuser app 43\n", 3);
     assert_eq!(body_of(&chat.app.next()), kick("43"));
-    wait_for_kicks(&proxy, "landed", 2);
+    proxy.wait_for_at_least(KICKS_LANDED, 2);
     proxy.signal("TERM");
     assert_eq!(proxy.wait(), Some(0));
 
     std::fs::write(&list, "user app 42\nuser app 43\nuser app 44\n").unwrap();
     let proxy = Proxy::start(&text);
     assert_eq!(body_of(&chat.app.next()), kick("44"));
-    wait_for_kicks(&proxy, "landed", 1);
+    proxy.wait_for_at_least(KICKS_LANDED, 1);
     for user in ["42", "43", "44"] {
         assert_eq!(
             endpoint(&proxy, "GET", &session(user)).status,
@@ -604,7 +607,8 @@ fn session(user: &str) -> String {
 }
 
 fn request(method: &str, path: &str, token: &str) -> String {
-    format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n")
+    let token = authorization(token);
+    format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{token}\r\n")
 }
 
 fn endpoint(proxy: &Proxy, method: &str, token: &str) -> Response {
@@ -629,32 +633,10 @@ fn body_of(request: &Recorded) -> Value {
     serde_json::from_slice(&request.body).unwrap()
 }
 
-fn metrics(proxy: &Proxy) -> String {
-    get(proxy.ops, "/metrics", "").text()
-}
-
-fn kicks(proxy: &Proxy, result: &str) -> u32 {
-    let name = format!("usersig_proxy_kicks_total{{result=\"{result}\"}} ");
-    let text = metrics(proxy);
-    let value = text.lines().find_map(|line| line.strip_prefix(&name));
-    value
-        .unwrap_or_else(|| panic!("no {name}"))
-        .parse()
-        .unwrap()
-}
-
-fn wait_for_kicks(proxy: &Proxy, result: &str, wanted: u32) {
-    for _ in 0..POLLS {
-        if kicks(proxy, result) >= wanted {
-            return;
-        }
-        thread::park_timeout(POLL);
-    }
-    panic!("no kick {result}: {}", metrics(proxy));
-}
+const KICKS_FAILED: &str = "kicks_total{result=\"failed\"}";
+const KICKS_LANDED: &str = "kicks_total{result=\"landed\"}";
 
 const LANDED: &str = r#"{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}"#;
 /// Of a UserSig, in seconds.
 const LIFETIME: u64 = 7 * 86_400;
 const POLL: Duration = Duration::from_millis(5);
-const POLLS: u32 = 10_000;

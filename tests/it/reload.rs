@@ -9,7 +9,8 @@ use serde_json::json;
 use crate::edge::{assert_identity, assert_no_identity};
 use crate::sites::{MAIN, ask, site};
 use crate::support::proxy::{CHAT_KEY, SDK_APP_ID, free_address};
-use crate::support::tokens::{SECRET, now, session, sign_with};
+use crate::support::tokens::{SECRET, authorization, bearer, now, session, sign_with};
+use crate::support::user_sig::is_signed_with;
 use crate::support::{App, Connection, Proxy, Recorded, config, get};
 
 const GENERATION: &str = "config_generation";
@@ -86,7 +87,7 @@ fn o2_a_bad_file_changes_nothing_and_is_reported_until_it_is_mended() {
 fn secrets_and_keys_are_read_again_when_their_files_change() {
     let app = App::start();
     let proxy = Proxy::start(&config(app.address, "default_access = \"session\"\n"));
-    let ask = |token: &str| get(proxy.address, "/_chat/usersig", &bearer(token));
+    let ask = |token: &str| get(proxy.address, "/_chat/usersig", &authorization(token));
     let new_secret = "the session secret after its rotation, long enough for HS256";
     let (old, new) = (
         session("42"),
@@ -172,7 +173,7 @@ fn a_request_under_way_keeps_the_configuration_that_it_came_under() {
         )
     };
     let proxy = Proxy::start(&inject("X-Before"));
-    let token = bearer(&session("42"));
+    let token = bearer("42");
     let mut held = Connection::open(proxy.address);
     held.write(format!(
         "GET /held HTTP/1.1\r\nHost: localhost\r\n{token}\r\n"
@@ -264,7 +265,7 @@ fn reloads_under_load_fail_no_request_and_each_is_judged_by_one_configuration() 
         let clients = (0..CLIENTS).map(|client| {
             let (proxy, done, answered) = (&proxy, &done, &answered);
             scope.spawn(move || {
-                let token = bearer(&session(&format!("user{client}")));
+                let token = bearer(&format!("user{client}"));
                 let mut connection = Connection::open(proxy.address);
                 while !done.load(Ordering::Acquire) {
                     let request =
@@ -372,7 +373,7 @@ fn h4_a_header_that_is_ours_only_since_a_reload_is_stripped_since_then() {
         sent("X-Mine: 7\r\nX_Mine: 8\r\n").values("x-mine"),
         Vec::<&str>::new()
     );
-    let token = bearer(&session("42"));
+    let token = bearer("42");
     assert_eq!(sent(&token).header("X-Mine"), Some("42"));
     proxy.write("proxy.toml", &text(""));
     proxy.signal("HUP");
@@ -396,18 +397,6 @@ fn kicks_that_had_no_way_to_chat_start_when_a_reload_brings_one() {
         kick.target
     );
     assert_eq!(kick.body, br#"{"UserID":"42"}"#);
-}
-
-fn bearer(token: &str) -> String {
-    format!("Authorization: Bearer {token}\r\n")
-}
-
-fn is_signed_with(key: &str, user_sig: &str) -> bool {
-    use usersig_proxy::time::UnixTime;
-    use usersig_proxy::usersig::{SecretKey, decode::Decoded};
-    let key = SecretKey::parse(key).unwrap();
-    let decoded = Decoded::parse(user_sig).unwrap();
-    decoded.verify(&key, UnixTime::from_secs(now())).is_ok()
 }
 
 fn ok(stream: &mut std::net::TcpStream) -> bool {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::edge::assert_identity;
 use crate::support::proxy::{CHAT_KEY, SDK_APP_ID};
-use crate::support::tokens::{SECRET, now, session, sign, sign_with};
+use crate::support::tokens::{SECRET, authorization, now, session, sign, sign_with};
 use crate::support::{App, Proxy, Response, send};
 
 /// The main file of a process with several sites.
@@ -104,7 +104,7 @@ impl World {
 pub(crate) fn ask(proxy: &Proxy, host: &str, path: &str, token: &str) -> Response {
     let token = match token {
         "" => String::new(),
-        token => format!("Authorization: Bearer {token}\r\n"),
+        token => authorization(token),
     };
     let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{token}\r\n");
     send(proxy.address, request)

@@ -8,6 +8,7 @@ pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod tls;
 pub(crate) mod tokens;
+pub(crate) mod user_sig;
 
 pub(crate) use app::{App, Recorded};
 pub(crate) use client::{Connection, Response, get, send};

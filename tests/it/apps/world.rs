@@ -150,10 +150,10 @@ pub(super) fn request(path: &str, header_lines: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{header_lines}\r\n").into_bytes()
 }
 
-/// A header line with the token.
+/// A header line with the token, which an app made.
 pub(super) fn bearer(token: &str) -> String {
     tokens::note(token);
-    format!("Authorization: Bearer {token}\r\n")
+    tokens::authorization(token)
 }
 
 /// The token with another signature of the right length.

@@ -35,7 +35,7 @@ impl Signer {
     pub(crate) fn bearer_with_id(&self, subject: &str, id: &str) -> String {
         let token = self.sign(id, &json!({ "sub": subject, "exp": tokens::now() + 600 }));
         tokens::note(&token);
-        format!("Authorization: Bearer {token}\r\n")
+        tokens::authorization(&token)
     }
 
     /// A token that no search through what was printed looks for.

@@ -185,8 +185,17 @@ impl Proxy {
 
     /// Waits until a metric has this value.
     pub(crate) fn wait_for_metric(&self, series: &str, value: u64) {
+        self.wait_until(series, |found| found == value);
+    }
+
+    /// Waits until a metric that may have gone on has at least this value.
+    pub(crate) fn wait_for_at_least(&self, series: &str, value: u64) {
+        self.wait_until(series, |found| found >= value);
+    }
+
+    fn wait_until(&self, series: &str, is_wanted: impl Fn(u64) -> bool) {
         for _ in 0..POLLS {
-            if self.metric(series) == value {
+            if is_wanted(self.metric(series)) {
                 return;
             }
             thread::park_timeout(POLL);

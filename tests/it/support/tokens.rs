@@ -43,7 +43,12 @@ pub(crate) fn note(token: &str) {
 
 /// A header line that carries a good token.
 pub(crate) fn bearer(subject: &str) -> String {
-    format!("Authorization: Bearer {}\r\n", session(subject))
+    authorization(&session(subject))
+}
+
+/// A header line that carries this token.
+pub(crate) fn authorization(token: &str) -> String {
+    format!("Authorization: Bearer {token}\r\n")
 }
 
 /// All tokens so far.
