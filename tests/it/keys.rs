@@ -1,12 +1,12 @@
 //! Key sets that an issuer publishes, on the running program in front of a key server that fails, changes and goes away.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
 use serde_json::json;
 
-use crate::support::keys::{KeyServer, Signer, answer, key_set};
+use crate::support::keys::{KeyServer, Signer, answer, jwks, key_set};
 use crate::support::program::{finish, program};
 use crate::support::{App, Connection, Proxy, Response, config, get, tokens};
 
@@ -22,12 +22,17 @@ fn proxy(app: &App, server: &KeyServer, refresh: &str) -> Proxy {
 
 /// The same with another algorithm and place of its keys.
 pub(crate) fn with_issuer(app: &App, algorithm: &str, lines: &str) -> Proxy {
+    with_issuer_and_files(app, algorithm, lines, &[])
+}
+
+fn with_issuer_and_files(app: &App, algorithm: &str, lines: &str, files: &[(&str, &str)]) -> Proxy {
     let routes = "default_access = \"public\"\n[[route]]\nmatch = { path = \"/app/{*rest}\" }\n\
                   access = \"session\"\ninject = { request_headers = true }\n";
     let secret = "algorithms = [\"HS256\"]\nkeys = { secret = { file = \"session-secret\" } }";
     let text = config(app.address, routes);
     assert!(text.contains(secret));
-    Proxy::start(&text.replace(secret, &format!("algorithms = [\"{algorithm}\"]\n{lines}")))
+    let issuer = format!("algorithms = [\"{algorithm}\"]\n{lines}");
+    Proxy::start_with_files(&text.replace(secret, &issuer), files)
 }
 
 /// A key set that is in use.
@@ -227,6 +232,57 @@ fn k3_the_last_good_keys_stay_while_their_source_is_down() {
     }
 }
 
+/// All good requests are answered before the first of those that wait for a key: who comes first, not how fast.
+#[test]
+fn k1_requests_that_wait_for_an_unknown_key_keep_no_user_waiting() {
+    let (app, signer, flooder) = (App::start(), Signer::new("a"), Signer::new("b"));
+    let server = KeyServer::start(key_set(&[&signer]));
+    let proxy = loaded(&app, &server, "10m");
+    let good = request(&signer.bearer("42"));
+    server.hang();
+    let before = server.fetches();
+    let waiting = (0..WAITING).map(|number| {
+        let unknown = flooder.bearer_with_id("42", &format!("unknown-{number}"));
+        let mut connection = Connection::open(proxy.address);
+        connection.write(request(&unknown));
+        connection
+    });
+    let waiting: Vec<_> = waiting.collect();
+    while server.fetches() == before {
+        thread::yield_now();
+    }
+    let served = AtomicUsize::new(0);
+    let served_before_an_answer = thread::scope(|scope| {
+        let answers = waiting.into_iter().map(|mut connection| {
+            let served = &served;
+            scope.spawn(move || {
+                let response = connection.read_response(false).unwrap();
+                let before = served.load(Ordering::SeqCst);
+                assert_eq!(refused(&response), (401, "token_invalid".to_owned()));
+                before
+            })
+        });
+        let answers: Vec<_> = answers.collect();
+        let users = (0..USERS).map(|_| {
+            scope.spawn(|| {
+                let mut connection = Connection::open(proxy.address);
+                for _ in 0..GOOD / USERS {
+                    assert_eq!(connection.request(&good).status, 200);
+                    served.fetch_add(1, Ordering::SeqCst);
+                }
+            })
+        });
+        for user in users.collect::<Vec<_>>() {
+            user.join().unwrap();
+        }
+        server.answer(key_set(&[&signer]));
+        let answers = answers.into_iter().map(|answer| answer.join().unwrap());
+        answers.min()
+    });
+    assert_eq!(served_before_an_answer, Some(GOOD));
+    assert_eq!(server.fetches(), before + 1);
+}
+
 #[test]
 fn k1_a_flood_of_unknown_key_ids_causes_few_fetches_and_disturbs_no_user() {
     let (app, signer, flooder) = (App::start(), Signer::new("a"), Signer::new("b"));
@@ -288,6 +344,43 @@ fn an_oidc_issuer_is_discovered_and_k4_another_name_is_not_believed() {
 }
 
 #[test]
+fn k5_a_key_file_that_is_replaced_is_taken_by_a_reload() {
+    let signers = [Signer::new("old"), Signer::new("new")];
+    let [old_set, new_set] = signers.each_ref().map(|signer| jwks(&[signer]));
+    let [old_pem, new_pem] = signers.each_ref().map(Signer::pem);
+    for (lines, file, old, new) in [
+        (
+            "keys = { public_key = \"app.pem\" }",
+            "app.pem",
+            &old_pem,
+            &new_pem,
+        ),
+        (
+            "keys = { jwks_file = \"keys.json\" }",
+            "keys.json",
+            &old_set,
+            &new_set,
+        ),
+    ] {
+        let app = App::start();
+        let proxy = with_issuer_and_files(&app, "EdDSA", lines, &[(file, old)]);
+        let statuses = || {
+            signers
+                .each_ref()
+                .map(|signer| ask(&proxy, &signer.bearer("42")).status)
+        };
+        assert_eq!(statuses(), [200, 401], "{file}");
+        // Half of a file is no key, and changes nothing.
+        proxy.write(file, &new[..new.len() / 2]);
+        proxy.wait_for_metric("config_reloads_total{result=\"refused\"}", 1);
+        assert_eq!(statuses(), [200, 401], "{file}");
+        proxy.write(file, new);
+        proxy.wait_for_metric("config_generation", 2);
+        assert_eq!(statuses(), [401, 200], "{file}");
+    }
+}
+
+#[test]
 fn the_other_commands_fetch_nothing() {
     let signer = Signer::new("a");
     let server = KeyServer::start(key_set(&[&signer]));
@@ -317,5 +410,9 @@ fn the_other_commands_fetch_nothing() {
 
 const NEW_SET: &str = "new key set";
 const CHANGED: &str = r#"key_set_refreshes_total{issuer="app",result="changed",site="default"}"#;
+/// Requests that wait for a key, and good ones meanwhile.
+const WAITING: usize = 64;
+const USERS: usize = 4;
+const GOOD: usize = 200;
 const FLOODERS: usize = 4;
 const FLOOD: usize = 10_000;

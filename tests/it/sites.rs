@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use serde_json::json;
 
 use crate::edge::assert_identity;
+use crate::support::keys::{KeyServer, Signer, key_set};
 use crate::support::proxy::{CHAT_KEY, SDK_APP_ID};
 use crate::support::tokens::{SECRET, authorization, now, session, sign, sign_with};
 use crate::support::{App, Proxy, Response, send};
@@ -201,7 +202,7 @@ fn c2_a_token_a_key_and_a_user_sig_of_one_site_serve_no_other() {
 }
 
 #[test]
-fn c2_sites_that_trust_the_same_secret_share_neither_user_sigs_nor_the_end_of_a_session() {
+fn c2_sites_that_trust_the_same_secret_share_neither_user_sigs_nor_renewals() {
     let world = World::start([SECRET, SECRET]);
     let token = session("42");
     let login = |host| world.ask(host, "/_chat/usersig", &token).json();
@@ -216,6 +217,129 @@ fn c2_sites_that_trust_the_same_secret_share_neither_user_sigs_nor_the_end_of_a_
     assert_ne!(renewed["userSig"], a["userSig"]);
     assert_eq!(login("a.example")["userSig"], renewed["userSig"]);
     assert_eq!(login("b.example"), b);
+}
+
+#[test]
+fn c2_a_logout_at_one_site_ends_no_session_of_another_that_trusts_the_same_secret() {
+    let app = App::start();
+    let chats = [(); 2].map(|()| App::answering(LANDED));
+    let with_chat = |index: usize| {
+        let endpoint = format!("[chat]\nendpoint = \"http://{}\"\n", chats[index].address);
+        let text = same_secret(index, &app, LOGOUT);
+        text.replacen("[chat]\n", &endpoint, 1)
+    };
+    let proxy = two_sites([0, 1].map(with_chat));
+    let token = session("42");
+    let login = |host: &str| ask(&proxy, host, "/_chat/usersig", &token);
+    let (_, before) = (login("a.example").json(), login("b.example").json());
+    for (index, host) in ["a.example", "b.example"].into_iter().enumerate() {
+        if index == 1 {
+            assert_eq!(login(host).json(), before, "ended by the other site");
+        }
+        assert_eq!(ask(&proxy, host, "/log-out", &token).status, 200);
+        let refused = outcome(&login(host));
+        assert_eq!(refused, (401, "token_invalid".to_owned()), "{host}");
+        // The first that this Chat hears of is its own.
+        let kick = chats[index].next();
+        let app_id = format!("?sdkappid={}&", SDK_APP_ID + index as u32);
+        assert!(kick.target.contains(&app_id), "{}", kick.target);
+        assert_eq!(kick.body, br#"{"UserID":"42"}"#);
+    }
+}
+
+#[test]
+fn c2_who_is_revoked_at_one_site_is_served_by_another_that_trusts_the_same_secret() {
+    let app = App::start();
+    let with_list = |index: usize| {
+        let text = same_secret(index, &app, "");
+        let list = format!("[session]\nrevoked = \"{}.revoked\"\n", NAMES[index]);
+        text.replacen("[session]\n", &list, 1)
+    };
+    let proxy = two_sites([0, 1].map(with_list));
+    let claims = json!({ "sub": "42", "exp": now() + 600, "jti": "j1" });
+    let token = sign(&claims);
+    let statuses =
+        || ["a.example", "b.example"].map(|host| ask(&proxy, host, "/api/x", &token).status);
+    assert_eq!(statuses(), [200, 200]);
+    // Taken off at one and put on at the other, each time the issuer's name is the same.
+    for (generation, listed, expected) in [
+        (2, ["jti app j1\n", ""], [401, 200]),
+        (3, ["", "jti app j1\n"], [200, 401]),
+        (4, ["user app 42\n", ""], [401, 200]),
+    ] {
+        proxy.write("sites.d/a.revoked", listed[0]);
+        proxy.write("sites.d/b.revoked", listed[1]);
+        proxy.signal("HUP");
+        proxy.wait_for_metric("config_generation", generation);
+        assert_eq!(statuses(), expected, "{listed:?}");
+    }
+}
+
+/// Each site's issuer publishes on a server of its own, once also under the same key id.
+#[test]
+fn c2_a_published_key_of_one_site_verifies_nothing_at_another() {
+    let app = App::start();
+    let signers = [["same", "only-a"], ["same", "only-b"]].map(|ids| ids.map(Signer::new));
+    let servers = [0, 1].map(|site| {
+        let of_site: &[Signer; 2] = &signers[site];
+        KeyServer::start(key_set(&[&of_site[0], &of_site[1]]))
+    });
+    let published = |index: usize| {
+        let secret = format!(
+            "keys = {{ secret = {{ file = \"{}.session\" }} }}",
+            NAMES[index]
+        );
+        let url = format!(
+            "keys = {{ jwks_url = \"http://{}/keys\" }}",
+            servers[index].address
+        );
+        let text = same_secret(index, &app, "");
+        assert!(text.contains(&secret));
+        text.replace("HS256", "EdDSA").replace(&secret, &url)
+    };
+    let proxy = two_sites([0, 1].map(published));
+    let ask = |host: &str, signer: &Signer| {
+        let request = format!(
+            "GET /api/x HTTP/1.1\r\nHost: {host}\r\n{}\r\n",
+            signer.bearer("42")
+        );
+        send(proxy.address, request)
+    };
+    for (host, own, others) in [("a.example", 0, 1), ("b.example", 1, 0)] {
+        for signer in &signers[own] {
+            assert_eq!(ask(host, signer).status, 200, "{host}");
+        }
+        let fetches = servers[others].fetches();
+        for signer in &signers[others] {
+            let refused = outcome(&ask(host, signer));
+            assert_eq!(refused, (401, "token_invalid".to_owned()), "{host}");
+        }
+        assert_eq!(servers[others].fetches(), fetches, "{host}");
+    }
+}
+
+/// The site `a` or `b`, which trust the same secret.
+fn same_secret(index: usize, app: &App, more: &str) -> String {
+    let name = NAMES[index];
+    let host = format!("\"{name}.example\"");
+    site(name, &host, SDK_APP_ID + index as u32, app.address, more)
+}
+
+/// A process with these sites `a` and `b`, read again on SIGHUP only; each has an empty list of revoked sessions.
+fn two_sites([a, b]: [String; 2]) -> Proxy {
+    Proxy::start_with_files(
+        &format!("{MAIN}[runtime]\nreload_on_change = false\n"),
+        &[
+            ("sites.d/a.toml", &a),
+            ("sites.d/a.chat", CHAT_KEY),
+            ("sites.d/a.session", SECRET),
+            ("sites.d/a.revoked", ""),
+            ("sites.d/b.toml", &b),
+            ("sites.d/b.chat", OTHER_KEY),
+            ("sites.d/b.session", SECRET),
+            ("sites.d/b.revoked", ""),
+        ],
+    )
 }
 
 #[test]
@@ -234,6 +358,10 @@ fn each_site_answers_its_own_origins() {
     }
 }
 
+const NAMES: [&str; 2] = ["a", "b"];
+const LOGOUT: &str =
+    "[[route]]\nmatch = { path = \"/log-out\" }\naccess = \"session\"\non_success = \"kick\"\n";
+const LANDED: &str = "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{\"ActionStatus\":\"OK\",\"ErrorInfo\":\"\",\"ErrorCode\":0}";
 const PROBLEM: &str = r#"{"type":"about:blank","title":"Misdirected Request","status":421,"code":"unknown_host","detail":"This server does not answer for the host of the request.","requestId":"<id>"}"#;
 const OTHER_KEY: &str = "07e5000000000000000000000000000000000000000000000000000000000e57";
 const OTHER_SECRET: &str = "the session secret of another site, long enough for HS256";

@@ -47,7 +47,7 @@ impl<T: Read + Write> ReadWrite for T {}
 
 /// One connection, on which several requests may follow each other.
 pub(crate) struct Connection {
-    stream: Box<dyn ReadWrite>,
+    stream: Box<dyn ReadWrite + Send>,
     /// Bytes that were read beyond the last answer.
     buffer: Vec<u8>,
 }
@@ -77,7 +77,7 @@ impl Connection {
     }
 
     /// On a stream that stands.
-    pub(crate) fn over(stream: impl Read + Write + 'static) -> Self {
+    pub(crate) fn over(stream: impl Read + Write + Send + 'static) -> Self {
         Self {
             stream: Box::new(stream),
             buffer: Vec::new(),

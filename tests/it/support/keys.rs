@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
@@ -50,6 +50,12 @@ impl Signer {
         format!("{signed}.{signature}")
     }
 
+    /// The public key as a file that `public_key` names.
+    pub(crate) fn pem(&self) -> String {
+        let info = [ED25519_INFO, self.pair.public_key().as_ref()].concat();
+        pem::encode(&pem::Pem::new("PUBLIC KEY", info))
+    }
+
     fn jwk(&self) -> Value {
         let x = URL_SAFE_NO_PAD.encode(self.pair.public_key());
         json!({ "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": self.id, "x": x })
@@ -58,8 +64,13 @@ impl Signer {
 
 /// The key set of these signers as a whole answer.
 pub(crate) fn key_set(signers: &[&Signer]) -> Vec<u8> {
+    answer(200, &jwks(signers))
+}
+
+/// The key set of these signers as a file that `jwks_file` names.
+pub(crate) fn jwks(signers: &[&Signer]) -> String {
     let keys: Vec<_> = signers.iter().map(|signer| signer.jwk()).collect();
-    answer(200, &json!({ "keys": keys }).to_string())
+    json!({ "keys": keys }).to_string()
 }
 
 pub(crate) fn answer(status: u16, body: &str) -> Vec<u8> {
@@ -70,13 +81,14 @@ pub(crate) fn answer(status: u16, body: &str) -> Vec<u8> {
 /// A server on loopback that answers `/keys` with what the test says, and counts.
 pub(crate) struct KeyServer {
     pub(crate) address: SocketAddr,
-    answer: Arc<Mutex<Vec<u8>>>,
+    answer: Arc<Held>,
     fetches: Arc<AtomicUsize>,
 }
 
 impl KeyServer {
     pub(crate) fn start(first: Vec<u8>) -> Self {
-        let answer = Arc::new(Mutex::new(first));
+        let answer = Arc::new(Held::default());
+        answer.set(Some(first));
         let fetches = Arc::new(AtomicUsize::new(0));
         let (current, count) = (answer.clone(), fetches.clone());
         let app = App::with(move |request, stream| {
@@ -85,7 +97,7 @@ impl KeyServer {
                 return false;
             }
             count.fetch_add(1, Ordering::SeqCst);
-            let _ = stream.write_all(&current.lock().unwrap());
+            let _ = stream.write_all(&current.wait());
             false
         });
         Self {
@@ -97,12 +109,37 @@ impl KeyServer {
 
     /// What every fetch gets from now on.
     pub(crate) fn answer(&self, answer: Vec<u8>) {
-        *self.answer.lock().unwrap() = answer;
+        self.answer.set(Some(answer));
+    }
+
+    /// Lets every fetch wait from now on, until there is an [answer](Self::answer).
+    pub(crate) fn hang(&self) {
+        self.answer.set(None);
     }
 
     /// How often the key set was asked for.
     pub(crate) fn fetches(&self) -> usize {
         self.fetches.load(Ordering::SeqCst)
+    }
+}
+
+/// An answer that may still have to come.
+#[derive(Default)]
+struct Held {
+    answer: Mutex<Option<Vec<u8>>>,
+    came: Condvar,
+}
+
+impl Held {
+    fn set(&self, answer: Option<Vec<u8>>) {
+        *self.answer.lock().unwrap() = answer;
+        self.came.notify_all();
+    }
+
+    fn wait(&self) -> Vec<u8> {
+        let answer = self.answer.lock().unwrap();
+        let answer = self.came.wait_while(answer, |answer| answer.is_none());
+        answer.unwrap().clone().unwrap()
     }
 }
 
@@ -115,4 +152,8 @@ fn discovery(host: &str) -> Vec<u8> {
     answer(200, &document.to_string())
 }
 
+/// What stands before the 32 bytes of an Ed25519 key in a `SubjectPublicKeyInfo`.
+const ED25519_INFO: &[u8] = &[
+    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0,
+];
 const DISCOVERY: &str = "/.well-known/openid-configuration";
