@@ -18,7 +18,7 @@ struct Step {
 
 #[test]
 fn the_demos_lines_answer_as_printed_and_ctrl_c_leaves_nothing() {
-    if !foreign::has("the_demos_lines", &["bash", "curl", "sed"]) {
+    if !foreign::has("the_demos_lines", &["bash", "curl", "grep", "sed"]) {
         return;
     }
     let temporary = TempDir::new().unwrap();
@@ -39,7 +39,12 @@ fn the_demos_lines_answer_as_printed_and_ctrl_c_leaves_nothing() {
     );
 
     let steps = steps(&printed);
-    assert!(steps.len() >= 8, "{steps:?}");
+    assert!(steps.len() >= 18, "{steps:?}");
+    // What Chat is asked about, before and after the logout, is what the login answers brought.
+    for name in ["SIG", "NEW"] {
+        let from = format!("{name}=$(echo \"$LOGIN\" | sed ");
+        assert!(steps.iter().any(|step| step.command.starts_with(&from)));
+    }
     let answers = run(&steps);
     for (step, answer) in steps.iter().zip(&answers) {
         let expected = step.answer.join("\n");
