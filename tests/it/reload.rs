@@ -5,13 +5,14 @@ use std::sync::{Mutex, mpsc};
 use std::thread;
 
 use serde_json::json;
+use usersig_proxy::usersig::decode::Decoded;
 
-use crate::edge::{assert_identity, assert_no_identity};
+use crate::edge::{assert_identity, assert_no_identity, http2};
 use crate::sites::{MAIN, ask, site};
 use crate::support::proxy::{CHAT_KEY, SDK_APP_ID, free_address};
 use crate::support::tokens::{SECRET, authorization, bearer, now, session, sign_with};
 use crate::support::user_sig::is_signed_with;
-use crate::support::{App, Connection, Proxy, Recorded, config, get};
+use crate::support::{App, Connection, Done, Proxy, Recorded, Response, config, get, send};
 
 const GENERATION: &str = "config_generation";
 const REFUSED: &str = "config_reloads_total{result=\"refused\"}";
@@ -239,43 +240,24 @@ fn a_site_comes_and_goes_with_its_file_and_disturbs_no_other() {
     );
 }
 
-/// Two configurations that differ in the names of what is injected and in the mapping; a request that saw parts of both
-/// would show it. Bad ones come in between.
+/// Two configurations that differ in the names of what is injected, in the mapping and in the Chat app and its key; a
+/// request that saw parts of both would show it. Bad ones come in between, and every good one is another than before.
 #[test]
 fn reloads_under_load_fail_no_request_and_each_is_judged_by_one_configuration() {
     let app = App::start();
-    let variant = |name: &str, prefix: &str| {
-        let places = "inject = { request_headers = true, response_headers = true }";
-        let more = format!(
-            "[inject]\nuser_id_header = \"X-{name}-ID\"\nuser_sig_header = \"X-{name}-Sig\"\n"
-        );
-        by_signal(
-            &app,
-            &format!("{}{more}", route("/{*rest}", "session", places)),
-        )
-        .replace(
-            "reserved = [",
-            &format!("transform = [{{ prefix = \"{prefix}_\" }}]\nreserved = ["),
-        )
-    };
-    let variants = [variant("Alpha", "a"), variant("Beta", "b")];
-    let proxy = Proxy::start(&variants[0]);
+    let variants = VARIANTS.each_ref().map(|variant| variant.config(&app));
+    let proxy = Proxy::start_with_files(&variants[0], &[("beta-key", BETA_KEY)]);
     let (done, answered) = (AtomicBool::new(false), AtomicU32::new(0));
     thread::scope(|scope| {
-        let clients = (0..CLIENTS).map(|client| {
+        let clients = CLIENTS.iter().zip(0..).map(|(kind, client)| {
             let (proxy, done, answered) = (&proxy, &done, &answered);
             scope.spawn(move || {
-                let token = bearer(&format!("user{client}"));
-                let mut connection = Connection::open(proxy.address);
-                while !done.load(Ordering::Acquire) {
-                    let request =
-                        format!("GET /x{client} HTTP/1.1\r\nHost: localhost\r\n{token}\r\n");
-                    let response = connection.request(request);
-                    assert_eq!(response.status, 200);
-                    let id = |name| response.header(name).map(str::to_owned);
-                    assert_one_variant([id("x-alpha-id"), id("x-beta-id")], client);
+                let check = |ids| {
+                    variant_of(ids, client);
                     answered.fetch_add(1, Ordering::AcqRel);
-                }
+                    !done.load(Ordering::Acquire)
+                };
+                kind.work(proxy, client, &check);
             })
         });
         let clients: Vec<_> = clients.collect();
@@ -289,12 +271,12 @@ fn reloads_under_load_fail_no_request_and_each_is_judged_by_one_configuration() 
                     bad += 1;
                 }
                 _ => {
-                    proxy.write("proxy.toml", &variants[(round % 2) as usize]);
+                    proxy.write("proxy.toml", &variants[good % 2]);
                     good += 1;
                 }
             }
             proxy.signal("HUP");
-            proxy.wait_for_metric(GENERATION, good);
+            proxy.wait_for_metric(GENERATION, good as u64);
             proxy.wait_for_metric(REFUSED, bad);
             // Every configuration is worked with.
             while answered.load(Ordering::Acquire) < before + REQUESTS_PER_RELOAD {
@@ -308,16 +290,15 @@ fn reloads_under_load_fail_no_request_and_each_is_judged_by_one_configuration() 
     });
     let seen = app.seen();
     assert!(seen.len() >= (RELOADS * REQUESTS_PER_RELOAD) as usize);
-    let mut alphas = 0;
+    let mut counts = [[0; VARIANTS.len()]; CLIENTS.len()];
     for request in &seen {
         let client = request.target[2..].parse().unwrap();
-        let ids = ["X-Alpha-ID", "X-Beta-ID"].map(|name| request.header(name).map(str::to_owned));
-        let sigs = ["X-Alpha-Sig", "X-Beta-Sig"].map(|name| request.header(name).is_some());
-        assert_eq!(sigs, [ids[0].is_some(), ids[1].is_some()], "{request:?}");
-        alphas += usize::from(ids[0].is_some());
-        assert_one_variant(ids, client);
+        counts[client as usize][judged_by_one(request, client)] += 1;
     }
-    assert!(alphas > 0 && alphas < seen.len());
+    assert!(
+        counts.as_flattened().iter().all(|count| *count > 0),
+        "{counts:?}"
+    );
     let count = |outcome: &str| {
         let series = format!("outcome=\"{outcome}\",route=\"/{{*rest}}\",site=\"default\"");
         proxy.metric(&format!("requests_total{{{series}}}"))
@@ -325,19 +306,112 @@ fn reloads_under_load_fail_no_request_and_each_is_judged_by_one_configuration() 
     assert_eq!(count("forwarded"), seen.len() as u64);
 }
 
-/// Lets the clients end, also when the test fails in between.
-struct Done<'a>(&'a AtomicBool);
+/// A configuration under which requests run.
+struct Variant {
+    name: &'static str,
+    prefix: &'static str,
+    key_file: &'static str,
+    key: &'static str,
+    sdk_app_id: u32,
+}
 
-impl Drop for Done<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
+impl Variant {
+    fn config(&self, app: &App) -> String {
+        let (name, prefix, key_file) = (self.name, self.prefix, self.key_file);
+        let places = "inject = { request_headers = true, response_headers = true }";
+        let names = format!(
+            "[inject]\nuser_id_header = \"X-{name}-ID\"\nuser_sig_header = \"X-{name}-Sig\"\n\
+             sdk_app_id_header = \"X-{name}-App\"\n"
+        );
+        let routes = route("/{*rest}", "session", places);
+        by_signal(app, &format!("{routes}{names}"))
+            .replace(
+                "reserved = [",
+                &format!("transform = [{{ prefix = \"{prefix}\" }}]\nreserved = ["),
+            )
+            .replace("\"chat-key\"", &format!("\"{key_file}\""))
+            .replace(&SDK_APP_ID.to_string(), &self.sdk_app_id.to_string())
     }
 }
 
-fn assert_one_variant(ids: [Option<String>; 2], client: u32) {
-    let alpha = [Some(format!("a_user{client}")), None];
-    let beta = [None, Some(format!("b_user{client}"))];
-    assert!(ids == alpha || ids == beta, "{ids:?}");
+/// How a client reaches the proxy.
+#[derive(Clone, Copy)]
+enum Client {
+    KeepAlive,
+    ConnectionPerRequest,
+    Http2,
+}
+
+impl Client {
+    /// Makes requests until `check` of the user's id under both names says that it is enough.
+    fn work(self, proxy: &Proxy, client: u32, check: &dyn Fn([Option<String>; 2]) -> bool) {
+        let token = session(&format!("user{client}"));
+        let line = authorization(&token);
+        let request = format!("GET /x{client} HTTP/1.1\r\nHost: localhost\r\n{line}\r\n");
+        let ids = |response: Response| {
+            assert_eq!(response.status, 200, "{response:?}");
+            ID_HEADERS.map(|name| response.header(name).map(str::to_owned))
+        };
+        match self {
+            Self::KeepAlive => {
+                let mut connection = Connection::open(proxy.address);
+                while check(ids(connection.request(&request))) {}
+            }
+            Self::ConnectionPerRequest => while check(ids(send(proxy.address, &request))) {},
+            Self::Http2 => http2::talk(proxy, async |mut connection| {
+                while check(over_http2(&mut connection, client, &token).await) {}
+            }),
+        }
+    }
+}
+
+async fn over_http2(
+    connection: &mut h2::client::SendRequest<bytes::Bytes>,
+    client: u32,
+    token: &str,
+) -> [Option<String>; 2] {
+    let request = http::Request::get(format!("http://localhost/x{client}"))
+        .header("authorization", format!("Bearer {token}"));
+    let answer = http2::exchange(connection, request, &[]).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    ID_HEADERS.map(|name| {
+        let value = answer.headers.get(name)?;
+        Some(value.to_str().unwrap().to_owned())
+    })
+}
+
+/// The index of the variant under which the app got all of this request.
+fn judged_by_one(request: &Recorded, client: u32) -> usize {
+    let values = |end: &str| {
+        VARIANTS.each_ref().map(|variant| {
+            let value = request.header(&format!("X-{}-{end}", variant.name));
+            value.map(str::to_owned)
+        })
+    };
+    let [ids, sigs, apps] = ["ID", "Sig", "App"].map(values);
+    let index = variant_of(ids.clone(), client);
+    let (variant, other) = (&VARIANTS[index], 1 - index);
+    assert_eq!((&sigs[other], &apps[other]), (&None, &None), "{request:?}");
+    assert_eq!(apps[index], Some(variant.sdk_app_id.to_string()));
+    let user_sig = sigs[index].as_deref().unwrap();
+    assert!(is_signed_with(variant.key, user_sig), "{request:?}");
+    let decoded = Decoded::parse(user_sig).unwrap();
+    assert_eq!(
+        (Some(decoded.identifier), decoded.sdk_app_id),
+        (ids[index].clone(), variant.sdk_app_id)
+    );
+    index
+}
+
+/// The index of the variant that names the user like this.
+fn variant_of(ids: [Option<String>; 2], client: u32) -> usize {
+    let expected = |index: usize| {
+        let mut expected = [None, None];
+        expected[index] = Some(format!("{}user{client}", VARIANTS[index].prefix));
+        expected
+    };
+    let found = (0..VARIANTS.len()).find(|index| ids == expected(*index));
+    found.unwrap_or_else(|| panic!("{ids:?}"))
 }
 
 #[test]
@@ -406,6 +480,30 @@ fn ok(stream: &mut std::net::TcpStream) -> bool {
         .is_ok()
 }
 
-const CLIENTS: u32 = 4;
+const VARIANTS: [Variant; 2] = [
+    Variant {
+        name: "Alpha",
+        prefix: "a_",
+        key_file: "chat-key",
+        key: CHAT_KEY,
+        sdk_app_id: SDK_APP_ID,
+    },
+    Variant {
+        name: "Beta",
+        prefix: "b_",
+        key_file: "beta-key",
+        key: BETA_KEY,
+        sdk_app_id: SDK_APP_ID + 1,
+    },
+];
+const ID_HEADERS: [&str; 2] = ["x-alpha-id", "x-beta-id"];
+const BETA_KEY: &str = "be7a000000000000000000000000000000000000000000000000000000000e57";
+const CLIENTS: [Client; 5] = [
+    Client::KeepAlive,
+    Client::KeepAlive,
+    Client::KeepAlive,
+    Client::ConnectionPerRequest,
+    Client::Http2,
+];
 const RELOADS: u32 = 36;
 const REQUESTS_PER_RELOAD: u32 = 200;

@@ -11,5 +11,5 @@ pub(crate) mod tokens;
 pub(crate) mod user_sig;
 
 pub(crate) use app::{App, Recorded};
-pub(crate) use client::{Connection, Response, get, send};
+pub(crate) use client::{Connection, Done, Response, get, send};
 pub(crate) use proxy::{Proxy, config};

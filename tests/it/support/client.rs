@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -212,6 +213,15 @@ fn parse_head(bytes: &[u8]) -> Option<(Response, usize)> {
         body: Vec::new(),
     };
     Some((response, length))
+}
+
+/// Tells clients on other threads to end, also when the test fails in between.
+pub(crate) struct Done<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 /// Also how TLS ends where the peer does not say goodbye.
