@@ -240,20 +240,21 @@ fn a_site_comes_and_goes_with_its_file_and_disturbs_no_other() {
     );
 }
 
-/// Two configurations that differ in the names of what is injected, in the mapping and in the Chat app and its key; a
-/// request that saw parts of both would show it. Bad ones come in between, and every good one is another than before.
+/// Configurations that differ in the names of what is injected, and pairwise in the mapping or in the Chat app and its
+/// key; a request that saw parts of two would show it. Bad ones come in between, and every good one is another than before.
 #[test]
 fn reloads_under_load_fail_no_request_and_each_is_judged_by_one_configuration() {
     let app = App::start();
     let variants = VARIANTS.each_ref().map(|variant| variant.config(&app));
     let proxy = Proxy::start_with_files(&variants[0], &[("beta-key", BETA_KEY)]);
     let (done, answered) = (AtomicBool::new(false), AtomicU32::new(0));
+    let answers = Mutex::new(Counts::default());
     thread::scope(|scope| {
         let clients = CLIENTS.iter().zip(0..).map(|(kind, client)| {
-            let (proxy, done, answered) = (&proxy, &done, &answered);
+            let (proxy, done, answered, answers) = (&proxy, &done, &answered, &answers);
             scope.spawn(move || {
                 let check = |ids| {
-                    variant_of(ids, client);
+                    answers.lock().unwrap()[client as usize][variant_of(ids, client)] += 1;
                     answered.fetch_add(1, Ordering::AcqRel);
                     !done.load(Ordering::Acquire)
                 };
@@ -271,7 +272,7 @@ fn reloads_under_load_fail_no_request_and_each_is_judged_by_one_configuration() 
                     bad += 1;
                 }
                 _ => {
-                    proxy.write("proxy.toml", &variants[good % 2]);
+                    proxy.write("proxy.toml", &variants[good % VARIANTS.len()]);
                     good += 1;
                 }
             }
@@ -290,7 +291,7 @@ fn reloads_under_load_fail_no_request_and_each_is_judged_by_one_configuration() 
     });
     let seen = app.seen();
     assert!(seen.len() >= (RELOADS * REQUESTS_PER_RELOAD) as usize);
-    let mut counts = [[0; VARIANTS.len()]; CLIENTS.len()];
+    let mut counts = Counts::default();
     for request in &seen {
         let client = request.target[2..].parse().unwrap();
         counts[client as usize][judged_by_one(request, client)] += 1;
@@ -299,6 +300,8 @@ fn reloads_under_load_fail_no_request_and_each_is_judged_by_one_configuration() 
         counts.as_flattened().iter().all(|count| *count > 0),
         "{counts:?}"
     );
+    // The answer's names are those of the request.
+    assert_eq!(*answers.lock().unwrap(), counts);
     let count = |outcome: &str| {
         let series = format!("outcome=\"{outcome}\",route=\"/{{*rest}}\",site=\"default\"");
         proxy.metric(&format!("requests_total{{{series}}}"))
@@ -334,6 +337,12 @@ impl Variant {
     }
 }
 
+/// The user's id under the name that each variant gives it.
+type Ids = [Option<String>; VARIANTS.len()];
+
+/// Requests by client and variant.
+type Counts = [[u32; VARIANTS.len()]; CLIENTS.len()];
+
 /// How a client reaches the proxy.
 #[derive(Clone, Copy)]
 enum Client {
@@ -343,8 +352,8 @@ enum Client {
 }
 
 impl Client {
-    /// Makes requests until `check` of the user's id under both names says that it is enough.
-    fn work(self, proxy: &Proxy, client: u32, check: &dyn Fn([Option<String>; 2]) -> bool) {
+    /// Makes requests until `check` of what names the user says that it is enough.
+    fn work(self, proxy: &Proxy, client: u32, check: &dyn Fn(Ids) -> bool) {
         let token = session(&format!("user{client}"));
         let line = authorization(&token);
         let request = format!("GET /x{client} HTTP/1.1\r\nHost: localhost\r\n{line}\r\n");
@@ -369,7 +378,7 @@ async fn over_http2(
     connection: &mut h2::client::SendRequest<bytes::Bytes>,
     client: u32,
     token: &str,
-) -> [Option<String>; 2] {
+) -> Ids {
     let request = http::Request::get(format!("http://localhost/x{client}"))
         .header("authorization", format!("Bearer {token}"));
     let answer = http2::exchange(connection, request, &[]).await;
@@ -390,8 +399,11 @@ fn judged_by_one(request: &Recorded, client: u32) -> usize {
     };
     let [ids, sigs, apps] = ["ID", "Sig", "App"].map(values);
     let index = variant_of(ids.clone(), client);
-    let (variant, other) = (&VARIANTS[index], 1 - index);
-    assert_eq!((&sigs[other], &apps[other]), (&None, &None), "{request:?}");
+    let variant = &VARIANTS[index];
+    for named in [&sigs, &apps] {
+        let found = named.each_ref().map(Option::is_some);
+        assert_eq!(found, ids.each_ref().map(Option::is_some), "{request:?}");
+    }
     assert_eq!(apps[index], Some(variant.sdk_app_id.to_string()));
     let user_sig = sigs[index].as_deref().unwrap();
     assert!(is_signed_with(variant.key, user_sig), "{request:?}");
@@ -404,9 +416,9 @@ fn judged_by_one(request: &Recorded, client: u32) -> usize {
 }
 
 /// The index of the variant that names the user like this.
-fn variant_of(ids: [Option<String>; 2], client: u32) -> usize {
+fn variant_of(ids: Ids, client: u32) -> usize {
     let expected = |index: usize| {
-        let mut expected = [None, None];
+        let mut expected = Ids::default();
         expected[index] = Some(format!("{}user{client}", VARIANTS[index].prefix));
         expected
     };
@@ -480,7 +492,7 @@ fn ok(stream: &mut std::net::TcpStream) -> bool {
         .is_ok()
 }
 
-const VARIANTS: [Variant; 2] = [
+const VARIANTS: [Variant; 3] = [
     Variant {
         name: "Alpha",
         prefix: "a_",
@@ -495,8 +507,16 @@ const VARIANTS: [Variant; 2] = [
         key: BETA_KEY,
         sdk_app_id: SDK_APP_ID + 1,
     },
+    // The users of the first, the Chat app of the second: a UserSig that was cached under either would show.
+    Variant {
+        name: "Gamma",
+        prefix: "a_",
+        key_file: "beta-key",
+        key: BETA_KEY,
+        sdk_app_id: SDK_APP_ID + 1,
+    },
 ];
-const ID_HEADERS: [&str; 2] = ["x-alpha-id", "x-beta-id"];
+const ID_HEADERS: [&str; 3] = ["x-alpha-id", "x-beta-id", "x-gamma-id"];
 const BETA_KEY: &str = "be7a000000000000000000000000000000000000000000000000000000000e57";
 const CLIENTS: [Client; 5] = [
     Client::KeepAlive,

@@ -298,6 +298,7 @@ fn c2_a_published_key_of_one_site_verifies_nothing_at_another() {
         text.replace("HS256", "EdDSA").replace(&secret, &url)
     };
     let proxy = two_sites([0, 1].map(published));
+    proxy.log_lines(2, |line| line["message"] == "new key set");
     let ask = |host: &str, signer: &Signer| {
         let request = format!(
             "GET /api/x HTTP/1.1\r\nHost: {host}\r\n{}\r\n",
@@ -306,15 +307,15 @@ fn c2_a_published_key_of_one_site_verifies_nothing_at_another() {
         send(proxy.address, request)
     };
     for (host, own, others) in [("a.example", 0, 1), ("b.example", 1, 0)] {
-        for signer in &signers[own] {
-            assert_eq!(ask(host, signer).status, 200, "{host}");
-        }
         let fetches = servers[others].fetches();
         for signer in &signers[others] {
             let refused = outcome(&ask(host, signer));
             assert_eq!(refused, (401, "token_invalid".to_owned()), "{host}");
         }
         assert_eq!(servers[others].fetches(), fetches, "{host}");
+        for signer in &signers[own] {
+            assert_eq!(ask(host, signer).status, 200, "{host}");
+        }
     }
 }
 
