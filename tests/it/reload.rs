@@ -254,7 +254,8 @@ fn reloads_under_load_fail_no_request_and_each_is_judged_by_one_configuration() 
             let (proxy, done, answered, answers) = (&proxy, &done, &answered, &answers);
             scope.spawn(move || {
                 let check = |ids| {
-                    answers.lock().unwrap()[client as usize][variant_of(ids, client)] += 1;
+                    let variant = variant_of(ids, client);
+                    answers.lock().unwrap()[client as usize][variant] += 1;
                     answered.fetch_add(1, Ordering::AcqRel);
                     !done.load(Ordering::Acquire)
                 };
