@@ -25,6 +25,8 @@
 //!               = Permit
 //!             authorize once more      after a wait, seconds at most: for a key that the token names and nobody knows yet,
 //!                                      for a kick of the user that is under way
+//!           proxy::rest_call           (REST calls only) read the body, rest_api::{policy, admit, budget}, chat_client
+//!   ─▶ Chat                            ✗ 400 · 403 · 413 · 429 · 502 · 503 · 504
 //!           proxy::upstream_peer       a healthy server; a connection that fails is tried at another one
 //!           proxy::upstream_request_filter   inject into the request: here, nowhere earlier
 //!   ─▶ app                             ✗ proxy::fail_to_proxy: 502 · 504
@@ -47,7 +49,7 @@
 //! | metrics | `metrics` | core |
 //! | edge | `proxy` | core, `metrics`, Pingora |
 //! | around | `key_source` | core, network |
-//! | around | `chat_client` | core, `proxy` (whose `Kicker` it is), network |
+//! | around | `chat_client` | core, `proxy` (whose `Kicker` and `ChatApi` it is), network |
 //! | around | `telemetry` `sandbox` `demo` | core |
 //! | joint | `server` | all of the above |
 //! | commands | `cli` | all of the above |
