@@ -94,12 +94,15 @@ impl UserSigProxy {
         session: &mut Session,
         ctx: &mut RequestContext,
     ) -> Result<Permit, Refusal> {
-        let sites = self.sites.load_full();
-        sites.bounds().limit_waiting(session);
-        let host = request::host(session.req_header());
-        let site = host.and_then(|host| sites.find(host).cloned());
+        let (bounds, site) = {
+            let sites = self.sites.load();
+            let host = request::host(session.req_header());
+            let site = host.and_then(|host| sites.find(host).cloned());
+            (*sites.bounds(), site)
+        };
+        bounds.limit_waiting(session);
         ctx.site = site.as_ref().ok().cloned();
-        limits::check(session, &sites.bounds().limits)?;
+        limits::check(session, &bounds.limits)?;
         site?.decide_after_kick(session, ctx.now).await
     }
 
@@ -206,8 +209,7 @@ impl ProxyHttp for UserSigProxy {
         session: &mut Session,
         ctx: &mut RequestContext,
     ) -> Result<Box<HttpPeer>> {
-        let site = ctx.site()?;
-        let upstream = site.upstream(ctx.permit())?;
+        let upstream = Arc::clone(ctx.site()?.upstream(ctx.permit())?);
         ctx.upstream = Some(upstream.name.clone());
         // A retry sends the body from its start.
         ctx.body_bytes = 0;

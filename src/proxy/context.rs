@@ -69,8 +69,8 @@ impl RequestContext {
     }
 
     /// The site, without which nothing comes after the decision.
-    pub(super) fn site(&self) -> Result<Arc<Site>> {
-        self.site.clone().ok_or_else(internal)
+    pub(super) fn site(&self) -> Result<&Arc<Site>> {
+        self.site.as_ref().ok_or_else(internal)
     }
 
     /// The site's label for logs and metrics.
