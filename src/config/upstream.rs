@@ -1,6 +1,7 @@
 //! An app behind the proxy, as the configuration says.
 
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -92,6 +93,24 @@ impl Authority {
     /// The host without brackets.
     pub fn bare_host(&self) -> &str {
         self.host.trim_matches(['[', ']'])
+    }
+}
+
+impl ServerAddress {
+    /// Whether a request to this server comes to a listener of ours. A name other than `localhost` is not looked up.
+    pub fn reaches(&self, listener: &SocketAddr) -> bool {
+        let (Self::Http(server) | Self::Https(server)) = self else {
+            return false;
+        };
+        let address = match server.bare_host() {
+            "localhost" => Ok(IpAddr::from([127, 0, 0, 1])),
+            host => host.parse::<IpAddr>(),
+        };
+        let Ok(address) = address else { return false };
+        let is_here = address == listener.ip()
+            || (listener.ip().is_unspecified()
+                && (address.is_loopback() || address.is_unspecified()));
+        server.port == listener.port() && is_here
     }
 }
 

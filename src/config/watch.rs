@@ -50,6 +50,14 @@ impl Watched {
         }
     }
 
+    /// The same files as they stand now, with those that the pattern matches now. Blocks on the disk.
+    pub fn anew(&self) -> Self {
+        Self {
+            files: self.as_it_is().0,
+            pattern: self.pattern.clone(),
+        }
+    }
+
     /// How the files stood when they were read.
     pub fn as_read(&self) -> Fingerprint {
         Fingerprint(self.files.clone())

@@ -32,7 +32,7 @@ impl ConfigMetrics {
             )?,
             last_reload_successful: gauge(
                 "config_last_reload_successful",
-                "1, or 0 when the last reload was refused and the configuration before it stayed",
+                "1, or 0 while the files say something that was refused, and the configuration before it stays",
             )?,
             restart_needed: gauge(
                 "config_restart_needed",
@@ -61,6 +61,11 @@ impl ConfigMetrics {
             .set(i64::try_from(at.as_secs()).unwrap_or(i64::MAX));
         self.last_reload_successful.set(1);
         self.restart_needed.set(restart_needed.into());
+    }
+
+    /// Notes that the files say again what is in force, after a reload of other ones was refused.
+    pub fn set_settled(&self) {
+        self.last_reload_successful.set(1);
     }
 
     /// Counts a reload that changed nothing because the configuration has errors.

@@ -3,9 +3,13 @@
 //! A reload is a transaction: everything is read, checked and built before anything is swapped. A configuration with an
 //! error changes nothing and is reported in the log, the metrics and `/readyz`. What a running process cannot change,
 //! such as its listeners (not their certificates), stays as it is, and that is reported too; all else takes effect.
+//! What is allowed only by the listeners of the file is judged by those that are served.
+
+mod files;
+mod fixed;
+mod status;
 
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -21,11 +25,12 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::StartError;
 use super::certificates::CertificateStore;
 use super::sites::{Background, Draft, Workshop};
-use crate::config::{
-    Config, Fingerprint, Listen, ListenShape, LoadError, Log, Watched, load_watched,
-};
+use crate::config::{Config, Listen, LoadError, Watched, load_watched};
 use crate::metrics::Metrics;
 use crate::time::UnixTime;
+use files::{Files, Step};
+use fixed::Fixed;
+pub(super) use status::Status;
 
 /// Where a running server finds its configuration again.
 #[derive(Clone, Debug)]
@@ -43,20 +48,10 @@ pub(super) struct Reloader {
     metrics: Arc<Metrics>,
     status: Arc<Mutex<Status>>,
     fixed: Fixed,
+    /// Where requests are taken, whatever a later file says.
+    listeners: Vec<SocketAddr>,
     files: Option<ConfigFiles>,
     on_change: bool,
-}
-
-/// How the configuration stands.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Status {
-    /// Which configuration is in force, counted from 1.
-    generation: u64,
-    loaded_at: Option<SystemTime>,
-    /// What only a restart can change.
-    restart_needed: Vec<&'static str>,
-    /// Why the last reload was refused, and when.
-    refused: Option<(SystemTime, String)>,
 }
 
 /// A configuration that can be put in force.
@@ -74,6 +69,15 @@ enum ReloadError {
     Load(#[from] LoadError),
     #[error("{0}")]
     Build(#[from] StartError),
+    /// It would put example keys in force where everybody may ask, or none where they are expected.
+    #[error("demo changed: it takes a restart, and nothing of this file takes effect until then")]
+    Demo,
+    /// Its own listeners have moved, but only in the file.
+    #[error(
+        "upstream {upstream:?} of site {site:?} has an address that this process listens on until a restart: every request \
+         would go around for ever"
+    )]
+    OwnAddress { site: String, upstream: String },
     /// The task that reads was ended: the process is about to.
     #[error("the reload was cut short")]
     Cut,
@@ -89,6 +93,7 @@ impl Reloader {
         files: Option<ConfigFiles>,
     ) -> Result<Self, StartError> {
         let fixed = Fixed::of(&config);
+        let listeners = config.listen.addresses().copied().collect();
         let on_change = config.runtime.reload_on_change;
         let draft = workshop.build(config.sites, &config.runtime)?;
         let reloader = Self {
@@ -97,6 +102,7 @@ impl Reloader {
             metrics,
             status: Arc::default(),
             fixed,
+            listeners,
             files,
             on_change,
         };
@@ -111,37 +117,39 @@ impl Reloader {
     /// Reads and builds; nothing is in force yet. The watched files are those of this attempt, whatever came of it.
     async fn prepare(&self, path: &Path) -> (Result<Prepared, ReloadError>, Watched) {
         let (path, workshop) = (path.to_owned(), Arc::clone(&self.workshop));
+        let (fixed, listeners) = (self.fixed.clone(), self.listeners.clone());
         let task = spawn_blocking(move || {
             let (config, watched) = load_watched(&path, &|name| std::env::var(name).ok());
-            (
-                config
-                    .map_err(ReloadError::from)
-                    .and_then(|config| build(&workshop, config)),
-                watched,
-            )
+            let prepared = config.map_err(ReloadError::from).and_then(|config| {
+                check(&config, &fixed, &listeners)?;
+                build(&workshop, config)
+            });
+            (prepared, watched)
         });
         task.await
             .unwrap_or_else(|_| (Err(ReloadError::Cut), Watched::default()))
     }
 
     /// Puts the configuration of the files in force, or leaves all as it is and says why.
-    async fn reload(&self, background: Background, files: &mut ConfigFiles) -> Background {
-        let (prepared, watched) = self.prepare(&files.path).await;
+    async fn reload(&self, background: Background, path: &Path, files: &mut Files) -> Background {
+        let Some(before) = blocking(files, Files::before_attempt).await else {
+            return background;
+        };
+        let (prepared, read) = self.prepare(path).await;
         match prepared {
             Ok(Prepared {
                 draft,
                 fixed,
                 listen,
             }) => {
-                files.watched = watched;
+                files.apply(read);
                 self.certificates.replace(&listen);
                 self.put_in_force(draft, self.fixed.differences(&fixed));
                 background.end_soon();
                 self.workshop.start_background()
             }
             Err(error) => {
-                let before = std::mem::take(&mut files.watched);
-                files.watched = before.and(watched);
+                files.refuse(before, read);
                 self.refuse(&error);
                 background
             }
@@ -177,6 +185,38 @@ impl Reloader {
         tracing::error!(generation, %error, "the configuration was refused; the one before stays in force");
         status.refused = Some((SystemTime::now(), error.to_string()));
     }
+
+    /// The files are those in force again, so what was refused is of no more interest.
+    fn settle(&self) {
+        self.metrics.config().set_settled();
+        let mut status = self.status.lock();
+        let generation = status.generation;
+        tracing::info!(
+            generation,
+            "the files are again those of the configuration in force"
+        );
+        status.refused = None;
+    }
+}
+
+/// Judges by what is served what the file's own listeners have allowed.
+fn check(config: &Config, fixed: &Fixed, listeners: &[SocketAddr]) -> Result<(), ReloadError> {
+    if !fixed.is_demo_like(&Fixed::of(config)) {
+        return Err(ReloadError::Demo);
+    }
+    for site in &config.sites {
+        let own = site.upstreams.iter().find(|upstream| {
+            let mut servers = upstream.servers.iter();
+            servers.any(|server| listeners.iter().any(|listener| server.reaches(listener)))
+        });
+        if let Some(upstream) = own {
+            return Err(ReloadError::OwnAddress {
+                site: site.name.clone(),
+                upstream: upstream.name.clone(),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn build(workshop: &Workshop, config: Config) -> Result<Prepared, ReloadError> {
@@ -196,132 +236,43 @@ fn build(workshop: &Workshop, config: Config) -> Result<Prepared, ReloadError> {
 impl BackgroundService for Reloader {
     async fn start(&self, mut shutdown: ShutdownWatch) {
         let mut background = self.workshop.start_background();
-        let Some(mut files) = self.files.clone() else {
+        let Some(ConfigFiles { path, watched }) = self.files.clone() else {
             // An error means that the server is gone, which is a stop as well.
             let _ = shutdown.changed().await;
             return;
         };
+        let mut files = Files::new(watched);
         let mut hangups = signal(SignalKind::hangup()).ok();
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut last_look = None;
         loop {
-            tokio::select! {
+            let step = tokio::select! {
                 _ = shutdown.changed() => return,
-                () = hangup(&mut hangups) => {}
-                _ = ticks.tick(), if self.on_change => {
-                    let look = look(&files.watched).await;
-                    let is_still = last_look.replace(look.clone()) == Some(look.clone());
-                    // Nobody wants to read a file that is half-written.
-                    if !is_still || look.is_none_or(|look| look == files.watched.as_read()) {
-                        continue;
-                    }
-                }
+                () = hangup(&mut hangups) => Step::Try,
+                _ = ticks.tick(), if self.on_change => match blocking(&files, Files::look).await {
+                    Some(look) => files.judge(look),
+                    None => Step::Wait,
+                },
+            };
+            match step {
+                Step::Wait => {}
+                Step::Try => background = self.reload(background, &path, &mut files).await,
+                Step::Settle => self.settle(),
             }
-            background = self.reload(background, &mut files).await;
         }
     }
 }
 
-async fn look(watched: &Watched) -> Option<Fingerprint> {
-    let watched = watched.clone();
-    spawn_blocking(move || watched.as_it_is()).await.ok()
+/// Does what blocks on the disk elsewhere; nothing comes of it when the process is about to end.
+async fn blocking<T: Send + 'static>(files: &Files, look: fn(&Files) -> T) -> Option<T> {
+    let files = files.clone();
+    spawn_blocking(move || look(&files)).await.ok()
 }
 
 async fn hangup(hangups: &mut Option<Signal>) {
     match hangups {
         Some(hangups) => drop(hangups.recv().await),
         None => std::future::pending().await,
-    }
-}
-
-/// What a running process cannot change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Fixed {
-    demo: bool,
-    listen: ListenShape,
-    ops: SocketAddr,
-    threads: Option<NonZeroUsize>,
-    drain_delay: Duration,
-    grace_period: Duration,
-    shutdown_timeout: Duration,
-    log: Log,
-    store: Option<PathBuf>,
-    on_change: bool,
-}
-
-impl Fixed {
-    fn of(config: &Config) -> Self {
-        let runtime = &config.runtime;
-        Self {
-            demo: config.demo,
-            listen: config.listen.shape(),
-            ops: config.ops,
-            threads: runtime.threads,
-            drain_delay: runtime.drain_delay,
-            grace_period: runtime.grace_period,
-            shutdown_timeout: runtime.shutdown_timeout,
-            log: config.log,
-            store: config.store.clone(),
-            on_change: runtime.reload_on_change,
-        }
-    }
-
-    /// The keys of the file in which the two differ.
-    fn differences(&self, other: &Self) -> Vec<&'static str> {
-        let all = [
-            ("demo", self.demo == other.demo),
-            ("listen", self.listen == other.listen),
-            ("ops.listen", self.ops == other.ops),
-            ("runtime.threads", self.threads == other.threads),
-            ("runtime.drain_delay", self.drain_delay == other.drain_delay),
-            (
-                "runtime.grace_period",
-                self.grace_period == other.grace_period,
-            ),
-            (
-                "runtime.shutdown_timeout",
-                self.shutdown_timeout == other.shutdown_timeout,
-            ),
-            (
-                "runtime.reload_on_change",
-                self.on_change == other.on_change,
-            ),
-            ("log", self.log == other.log),
-            ("store.file", self.store == other.store),
-        ];
-        let differing = all.into_iter().filter(|(_, is_same)| !is_same);
-        differing.map(|(key, _)| key).collect()
-    }
-}
-
-impl Status {
-    /// Lines for people: what is in force since when, and what is not.
-    pub(super) fn report(&self, now: SystemTime) -> String {
-        let age = |at: SystemTime| {
-            let seconds = now.duration_since(at).unwrap_or_default().as_secs();
-            humantime::format_duration(Duration::from_secs(seconds)).to_string()
-        };
-        let loaded = self.loaded_at.map(age).unwrap_or_default();
-        let mut report = format!(
-            "configuration: generation {}, loaded {loaded} ago\n",
-            self.generation
-        );
-        for key in &self.restart_needed {
-            report.push_str(&format!(
-                "configuration: {key} changed; it takes a restart\n"
-            ));
-        }
-        if let Some((at, why)) = &self.refused {
-            let ago = age(*at);
-            report.push_str(&format!(
-                "configuration: the reload {ago} ago was refused\n"
-            ));
-            for line in why.lines() {
-                report.push_str(&format!("  {line}\n"));
-            }
-        }
-        report
     }
 }
 

@@ -1,5 +1,7 @@
 //! The configuration while requests run: changed, broken, mended, and every request judged by exactly one.
 
+mod refused;
+
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::thread;
@@ -14,20 +16,20 @@ use crate::support::tokens::{SECRET, authorization, bearer, now, session, sign_w
 use crate::support::user_sig::is_signed_with;
 use crate::support::{App, Connection, Done, Proxy, Recorded, Response, config, get, send};
 
-const GENERATION: &str = "config_generation";
-const REFUSED: &str = "config_reloads_total{result=\"refused\"}";
+pub(crate) const GENERATION: &str = "config_generation";
+pub(crate) const REFUSED: &str = "config_reloads_total{result=\"refused\"}";
 
-fn route(path: &str, access: &str, more: &str) -> String {
+pub(crate) fn route(path: &str, access: &str, more: &str) -> String {
     format!("[[route]]\nmatch = {{ path = \"{path}\" }}\naccess = \"{access}\"\n{more}\n")
 }
 
 /// A configuration that is read again on SIGHUP only, with these routes.
-fn by_signal(app: &App, routes: &str) -> String {
+pub(crate) fn by_signal(app: &App, routes: &str) -> String {
     let more = format!("default_access = \"deny\"\n{routes}[runtime]\nreload_on_change = false\n");
     config(app.address, &more)
 }
 
-fn status(proxy: &Proxy, path: &str) -> u16 {
+pub(crate) fn status(proxy: &Proxy, path: &str) -> u16 {
     get(proxy.address, path, "").status
 }
 

@@ -163,7 +163,7 @@ fn listed_server(
         Some(path) => socket::path(item, secrets.folder, path).map(ServerAddress::Unix)?,
         None => item.parsed_as(URL_HINT, server)?,
     };
-    if listeners.iter().any(|listener| reaches(&server, listener)) {
+    if listeners.iter().any(|listener| server.reaches(listener)) {
         item.error(
             "is this proxy itself: every request would go around for ever",
             "the address that the app listens on",
@@ -201,20 +201,6 @@ fn authority(rest: &str, default_port: u16) -> Result<Authority, &'static str> {
     }
     let host = host.as_str().to_owned();
     Ok(Authority { host, port })
-}
-
-fn reaches(server: &ServerAddress, listener: &SocketAddr) -> bool {
-    let (ServerAddress::Http(server) | ServerAddress::Https(server)) = server else {
-        return false;
-    };
-    let address = match server.bare_host() {
-        "localhost" => Ok(IpAddr::from([127, 0, 0, 1])),
-        host => host.parse::<IpAddr>(),
-    };
-    let Ok(address) = address else { return false };
-    let is_here = address == listener.ip()
-        || (listener.ip().is_unspecified() && (address.is_loopback() || address.is_unspecified()));
-    server.port == listener.port() && is_here
 }
 
 const KEYS: &[&str] = &[

@@ -165,6 +165,12 @@ impl Proxy {
         fs::remove_file(self.folder.path().join(name)).unwrap();
     }
 
+    /// Moves a file or folder of its configuration.
+    pub(crate) fn rename(&self, from: &str, to: &str) {
+        let folder = self.folder.path();
+        fs::rename(folder.join(from), folder.join(to)).unwrap();
+    }
+
     /// Sends it a signal, as in `HUP`.
     pub(crate) fn signal(&self, name: &str) {
         // The shell's own kill: the program of that name is not installed everywhere.

@@ -1,0 +1,83 @@
+//! What only a restart can change: compared on every reload and reported.
+//!
+//! A key that a running process reads once, at its start, belongs here, also when it reads it anew in another place.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::config::{Config, ListenShape, Log};
+
+/// What a running process cannot change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fixed {
+    /// A change of this one is a refusal.
+    demo: bool,
+    listen: ListenShape,
+    ops: SocketAddr,
+    threads: Option<NonZeroUsize>,
+    /// HTTP/1.1 follows the file, HTTP/2 the start.
+    keepalive: Duration,
+    drain_delay: Duration,
+    grace_period: Duration,
+    shutdown_timeout: Duration,
+    log: Log,
+    store: Option<PathBuf>,
+    on_change: bool,
+}
+
+impl Fixed {
+    pub(super) fn of(config: &Config) -> Self {
+        let runtime = &config.runtime;
+        Self {
+            demo: config.demo,
+            listen: config.listen.shape(),
+            ops: config.ops,
+            threads: runtime.threads,
+            keepalive: runtime.downstream_keepalive,
+            drain_delay: runtime.drain_delay,
+            grace_period: runtime.grace_period,
+            shutdown_timeout: runtime.shutdown_timeout,
+            log: config.log,
+            store: config.store.clone(),
+            on_change: runtime.reload_on_change,
+        }
+    }
+
+    /// Whether example keys are accepted here as there. What allows them is that every listener is on loopback, and a
+    /// running process keeps its listeners.
+    pub(super) fn is_demo_like(&self, other: &Self) -> bool {
+        self.demo == other.demo
+    }
+
+    /// The keys of the file in which the two differ, but `demo`.
+    pub(super) fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let all = [
+            ("listen", self.listen == other.listen),
+            ("ops.listen", self.ops == other.ops),
+            ("runtime.threads", self.threads == other.threads),
+            (
+                "runtime.downstream_keepalive (for HTTP/2)",
+                self.keepalive == other.keepalive,
+            ),
+            ("runtime.drain_delay", self.drain_delay == other.drain_delay),
+            (
+                "runtime.grace_period",
+                self.grace_period == other.grace_period,
+            ),
+            (
+                "runtime.shutdown_timeout",
+                self.shutdown_timeout == other.shutdown_timeout,
+            ),
+            (
+                "runtime.reload_on_change",
+                self.on_change == other.on_change,
+            ),
+            ("log", self.log == other.log),
+            ("store.file", self.store == other.store),
+        ];
+        let differing = all.into_iter().filter(|(_, is_same)| !is_same);
+        differing.map(|(key, _)| key).collect()
+    }
+}
