@@ -5,12 +5,12 @@
 mod certificates;
 mod config;
 mod key_sets;
+mod labels;
 mod rest_calls;
 mod upstreams;
 
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder,
+    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 pub use self::config::ConfigMetrics;
@@ -29,8 +29,8 @@ pub struct Metrics {
     duration: HistogramVec,
     verifications: IntCounterVec,
     lookups: IntCounterVec,
-    evictions: IntCounter,
-    cached_users: IntGauge,
+    evictions: IntCounterVec,
+    cached_users: IntGaugeVec,
     upstream_failures: IntCounterVec,
     answers: IntCounterVec,
     kicks: IntCounterVec,
@@ -159,31 +159,35 @@ impl Metrics {
             duration: durations()?,
             verifications: counters(
                 "token_verifications_total",
-                "Session tokens judged, by algorithm and result",
-                &["algorithm", "result"],
+                "Session tokens judged, by site, algorithm and result",
+                &["site", "algorithm", "result"],
             )?,
             lookups: counters(
                 "usersig_lookups_total",
-                "UserSigs handed out, by what the cache had to do",
-                &["result"],
+                "UserSigs handed out, by site and what the cache had to do",
+                &["site", "result"],
             )?,
-            evictions: IntCounter::new(
-                name("usersig_evictions_total"),
-                "UserSigs that left the full cache before their time",
+            evictions: counters(
+                "usersig_evictions_total",
+                "UserSigs that left the full cache of a site before their time",
+                &["site"],
             )?,
-            cached_users: IntGauge::new(
-                name("usersig_cached_users"),
-                "Users whose UserSig is in the cache",
+            cached_users: IntGaugeVec::new(
+                Opts::new(
+                    name("usersig_cached_users"),
+                    "Users whose UserSig is in the cache of a site",
+                ),
+                &["site"],
             )?,
             kicks: counters(
                 "kicks_total",
-                "Kicks sent to Chat at logout, by result",
-                &["result"],
+                "Kicks sent to Chat after logouts and bans, each attempt, by site and result",
+                &["site", "result"],
             )?,
             answers: counters(
                 "login_answers_total",
-                "Answers of routes that begin a session or take a login in their body, by what became of them",
-                &["result"],
+                "Answers of routes that begin a session or take a login in their body, by site and what became of them",
+                &["site", "result"],
             )?,
             upstream_failures: counters(
                 "upstream_failures_total",
@@ -192,7 +196,7 @@ impl Metrics {
             )?,
         };
         metrics.register()?;
-        metrics.create_series();
+        metrics.create_route(NO_SITE, NO_ROUTE);
         Ok(metrics)
     }
 
@@ -203,19 +207,37 @@ impl Metrics {
         routes: impl IntoIterator<Item = &'a str>,
         upstreams: impl IntoIterator<Item = &'a str>,
     ) {
-        for route in routes.into_iter().chain([NO_ROUTE]) {
-            self.duration.with_label_values(&[site, route]);
-            for outcome in Outcome::all() {
-                self.requests
-                    .with_label_values(&[site, route, outcome.as_str()]);
-            }
-        }
+        routes
+            .into_iter()
+            .for_each(|route| self.create_route(site, route));
+        self.create_route(site, NO_ROUTE);
         for upstream in upstreams {
             for code in UPSTREAM_CODES {
                 self.upstream_failures
                     .with_label_values(&[site, upstream, code]);
             }
         }
+        self.create_logins(site);
+    }
+
+    /// Ends the series of a site that is gone. A request of it that is still under way begins some of them anew.
+    pub fn remove_site(&self, site: &str) {
+        let counters = [
+            &self.requests,
+            &self.verifications,
+            &self.lookups,
+            &self.evictions,
+            &self.upstream_failures,
+            &self.answers,
+            &self.kicks,
+        ];
+        for counters in counters {
+            labels::remove_site(counters, site);
+        }
+        labels::remove_site(&self.duration, site);
+        labels::remove_site(&self.cached_users, site);
+        self.key_sets.remove_site(site);
+        self.rest_calls.remove_site(site);
     }
 
     /// Counts a finished request. `site` and `route` are labels that [`create_site`](Self::create_site) was given, or
@@ -230,35 +252,41 @@ impl Metrics {
     }
 
     /// Counts a session token that was good.
-    pub fn count_verified(&self, algorithm: Algorithm) {
+    pub fn count_verified(&self, site: &str, algorithm: Algorithm) {
         self.verifications
-            .with_label_values(&[algorithm.name(), "ok"])
+            .with_label_values(&[site, algorithm.name(), "ok"])
             .inc();
     }
 
     /// Counts a session token that was not.
-    pub fn count_refused_token(&self, error: TokenError) {
+    pub fn count_refused_token(&self, site: &str, error: TokenError) {
         self.verifications
-            .with_label_values(&[UNKNOWN_ALGORITHM, error.reason()])
+            .with_label_values(&[site, UNKNOWN_ALGORITHM, error.reason()])
             .inc();
     }
 
     /// Counts a UserSig that was handed out.
-    pub fn count_lookup(&self, lookup: Lookup) {
-        self.lookups.with_label_values(&[lookup_name(lookup)]).inc();
+    pub fn count_lookup(&self, site: &str, lookup: Lookup) {
+        self.lookups
+            .with_label_values(&[site, lookup_name(lookup)])
+            .inc();
         if lookup == (Lookup::Issued { evicted: true }) {
-            self.evictions.inc();
+            self.evictions.with_label_values(&[site]).inc();
         }
     }
 
     /// Counts an answer that a login should have gone into.
-    pub fn count_answer(&self, outcome: AnswerOutcome) {
-        self.answers.with_label_values(&[outcome.as_str()]).inc();
+    pub fn count_answer(&self, site: &str, outcome: AnswerOutcome) {
+        self.answers
+            .with_label_values(&[site, outcome.as_str()])
+            .inc();
     }
 
     /// Counts an attempt to kick a user.
-    pub fn count_kick(&self, outcome: KickOutcome) {
-        self.kicks.with_label_values(&[outcome.as_str()]).inc();
+    pub fn count_kick(&self, site: &str, outcome: KickOutcome) {
+        self.kicks
+            .with_label_values(&[site, outcome.as_str()])
+            .inc();
     }
 
     /// Counts a request that an upstream failed.
@@ -268,9 +296,10 @@ impl Metrics {
             .inc();
     }
 
-    /// Notes how many users are in the cache.
-    pub fn set_cached_users(&self, users: usize) {
+    /// Notes how many users are in the cache of a site.
+    pub fn set_cached_users(&self, site: &str, users: usize) {
         self.cached_users
+            .with_label_values(&[site])
             .set(i64::try_from(users).unwrap_or(i64::MAX));
     }
 
@@ -317,30 +346,33 @@ impl Metrics {
             .register(Box::new(self.upstream_failures.clone()))
     }
 
-    fn create_series(&self) {
-        self.create_site(NO_SITE, [], []);
+    fn create_route(&self, site: &str, route: &str) {
+        self.duration.with_label_values(&[site, route]);
+        for outcome in Outcome::all() {
+            self.requests
+                .with_label_values(&[site, route, outcome.as_str()]);
+        }
+    }
+
+    fn create_logins(&self, site: &str) {
         for algorithm in Algorithm::ALL {
             self.verifications
-                .with_label_values(&[algorithm.name(), "ok"]);
+                .with_label_values(&[site, algorithm.name(), "ok"]);
         }
         for error in TokenError::ALL {
             self.verifications
-                .with_label_values(&[UNKNOWN_ALGORITHM, error.reason()]);
+                .with_label_values(&[site, UNKNOWN_ALGORITHM, error.reason()]);
         }
-        for lookup in [
-            Lookup::Hit,
-            Lookup::Issued { evicted: false },
-            Lookup::Renewed,
-            Lookup::Superseded,
-            Lookup::Late,
-        ] {
-            self.lookups.with_label_values(&[lookup_name(lookup)]);
+        for lookup in LOOKUPS {
+            self.lookups.with_label_values(&[site, lookup_name(lookup)]);
         }
+        self.evictions.with_label_values(&[site]);
+        self.cached_users.with_label_values(&[site]);
         for outcome in [KickOutcome::Landed, KickOutcome::Failed] {
-            self.kicks.with_label_values(&[outcome.as_str()]);
+            self.kicks.with_label_values(&[site, outcome.as_str()]);
         }
         for outcome in AnswerOutcome::ALL {
-            self.answers.with_label_values(&[outcome.as_str()]);
+            self.answers.with_label_values(&[site, outcome.as_str()]);
         }
     }
 }
@@ -383,6 +415,13 @@ pub const NO_SITE: &str = "none";
 /// The route label of a request that was refused before a route was found.
 pub const NO_ROUTE: &str = "none";
 const UNKNOWN_ALGORITHM: &str = "unknown";
+const LOOKUPS: [Lookup; 5] = [
+    Lookup::Hit,
+    Lookup::Issued { evicted: false },
+    Lookup::Renewed,
+    Lookup::Superseded,
+    Lookup::Late,
+];
 const UPSTREAM_CODES: [&str; 3] = [
     "upstream_unreachable",
     "upstream_timeout",
@@ -405,11 +444,11 @@ mod tests {
         for line in [
             r#"usersig_proxy_requests_total{outcome="forwarded",route="/api/{*rest}",site="a"} 0"#,
             r#"usersig_proxy_requests_total{outcome="token_expired",route="none",site="a"} 0"#,
-            r#"usersig_proxy_token_verifications_total{algorithm="ES384",result="ok"} 0"#,
-            r#"usersig_proxy_token_verifications_total{algorithm="unknown",result="expired"} 0"#,
-            r#"usersig_proxy_usersig_lookups_total{result="renewed"} 0"#,
-            "usersig_proxy_usersig_evictions_total 0",
-            "usersig_proxy_usersig_cached_users 0",
+            r#"usersig_proxy_token_verifications_total{algorithm="ES384",result="ok",site="a"} 0"#,
+            r#"usersig_proxy_token_verifications_total{algorithm="unknown",result="expired",site="a"} 0"#,
+            r#"usersig_proxy_usersig_lookups_total{result="renewed",site="a"} 0"#,
+            r#"usersig_proxy_usersig_evictions_total{site="a"} 0"#,
+            r#"usersig_proxy_usersig_cached_users{site="a"} 0"#,
             r#"usersig_proxy_upstream_failures_total{code="upstream_timeout",site="a",upstream="app"} 0"#,
             r#"usersig_proxy_request_duration_seconds_count{route="default",site="a"} 0"#,
         ] {
@@ -422,18 +461,39 @@ mod tests {
         let metrics = Metrics::new().unwrap();
         metrics.create_site("a", ["default"], ["app"]);
         metrics.count_request("a", "default", Outcome::Rejected("token_expired"), 0.002);
-        metrics.count_lookup(Lookup::Issued { evicted: true });
-        metrics.set_cached_users(3);
+        metrics.count_lookup("a", Lookup::Issued { evicted: true });
+        metrics.set_cached_users("a", 3);
         let text = String::from_utf8(metrics.render()).unwrap();
         for line in [
             r#"usersig_proxy_requests_total{outcome="token_expired",route="default",site="a"} 1"#,
             r#"usersig_proxy_request_duration_seconds_bucket{route="default",site="a",le="0.0025"} 1"#,
             r#"usersig_proxy_request_duration_seconds_bucket{route="default",site="a",le="0.001"} 0"#,
-            r#"usersig_proxy_usersig_lookups_total{result="issued"} 1"#,
-            "usersig_proxy_usersig_evictions_total 1",
-            "usersig_proxy_usersig_cached_users 3",
+            r#"usersig_proxy_usersig_lookups_total{result="issued",site="a"} 1"#,
+            r#"usersig_proxy_usersig_evictions_total{site="a"} 1"#,
+            r#"usersig_proxy_usersig_cached_users{site="a"} 3"#,
         ] {
             assert!(text.contains(line), "{line}");
         }
+    }
+
+    #[test]
+    fn a_site_that_is_gone_leaves_no_series_and_takes_none_of_another() {
+        let metrics = Metrics::new().unwrap();
+        let without = metrics.render();
+        for site in ["a", "b"] {
+            metrics.create_site(site, ["default"], ["app"]);
+            metrics.key_sets().create(site, "issuer", ["changed"]);
+        }
+        let with_both = metrics.render();
+        metrics.remove_site("a");
+        let left = String::from_utf8(metrics.render()).unwrap();
+        assert!(!left.contains(r#"site="a""#), "{left}");
+        assert!(left.contains(r#"site="b""#), "{left}");
+        metrics.create_site("a", ["default"], ["app"]);
+        metrics.key_sets().create("a", "issuer", ["changed"]);
+        assert_eq!(metrics.render(), with_both);
+        metrics.remove_site("a");
+        metrics.remove_site("b");
+        assert_eq!(metrics.render(), without);
     }
 }

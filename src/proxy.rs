@@ -107,15 +107,15 @@ impl UserSigProxy {
     }
 
     /// Counts a token that was judged, and the UserSig that it got.
-    fn count_user(&self, user: Result<&User, &Rejection>) {
+    fn count_user(&self, site: &str, user: Result<&User, &Rejection>) {
         match user {
             Ok(user) => {
-                self.metrics.count_verified(user.algorithm);
+                self.metrics.count_verified(site, user.algorithm);
                 if let Some(login) = &user.login {
-                    self.metrics.count_lookup(login.lookup);
+                    self.metrics.count_lookup(site, login.lookup);
                 }
             }
-            Err(Rejection::Token(error)) => self.metrics.count_refused_token(*error),
+            Err(Rejection::Token(error)) => self.metrics.count_refused_token(site, *error),
             Err(_) => {}
         }
     }
@@ -192,12 +192,12 @@ impl ProxyHttp for UserSigProxy {
         ctx.decision = match decision {
             Ok(permit) => {
                 if let Caller::User(user) = &permit.caller {
-                    self.count_user(Ok(user));
+                    self.count_user(ctx.site_name(), Ok(user));
                 }
                 Decision::Permitted(permit)
             }
             Err(refusal) => {
-                self.count_user(Err(&refusal.rejection));
+                self.count_user(ctx.site_name(), Err(&refusal.rejection));
                 Decision::Rejected(refusal)
             }
         };

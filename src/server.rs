@@ -76,6 +76,14 @@ pub enum StartError {
         /// What is wrong with its ca.
         source: RootsError,
     },
+    /// A site cannot be built.
+    #[error("site {site}: {source}")]
+    Site {
+        /// Its name.
+        site: String,
+        /// Why not.
+        source: Box<StartError>,
+    },
     /// The metrics could not be set up.
     #[error("cannot create the metrics: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -143,26 +151,25 @@ impl Runner {
             configuration: reloader.status(),
             readiness: self.readiness.clone(),
         };
-        let proxy = UserSigProxy::new(
-            workshop.sites.clone(),
-            metrics,
-            ForwardingRules {
-                trusted: listen.trusted_proxies.clone(),
-                family: listen.trusted_headers,
-            },
-        );
+        let forwarding = ForwardingRules {
+            trusted: listen.trusted_proxies.clone(),
+            family: listen.trusted_headers,
+        };
+        let proxy = UserSigProxy::new(workshop.sites.clone(), metrics, forwarding);
         let conf = &self.server.configuration;
         let mut service = listeners::service(conf, proxy, options, &listen, &certificates)?;
         service.threads = Some(self.threads);
         self.server.add_service(service);
-        self.server
-            .add_service(background_service("sites", reloader));
-        self.server
-            .add_service(background_service("readiness", ops.readiness.clone()));
-        self.server
-            .add_service(background_service("store", Tending(store)));
+        self.add_background(reloader, store);
         self.add_app("ops", ops_address, move |request| ops.answer(request));
         Ok(())
+    }
+
+    fn add_background(&mut self, reloader: Reloader, store: Store) {
+        let server = &mut self.server;
+        server.add_service(background_service("sites", reloader));
+        server.add_service(background_service("readiness", self.readiness.clone()));
+        server.add_service(background_service("store", Tending(store)));
     }
 
     /// Adds a plain handler of whole requests on one thread.

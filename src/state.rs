@@ -254,6 +254,11 @@ impl State {
         self.users.sweep(now);
     }
 
+    /// Whether it knows of no denied session and no raised user.
+    pub fn is_empty(&self) -> bool {
+        self.tokens.is_empty() && self.users.len() == 0
+    }
+
     /// The number of denied session tokens, for a gauge.
     pub fn denied_tokens(&self) -> usize {
         self.tokens.len()

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 
-use super::{counters, name};
+use super::{counters, labels, name};
 
 /// How key sets stand and how their fetches end.
 pub struct KeySetMetrics {
@@ -42,6 +42,12 @@ impl KeySetMetrics {
             self.refreshes.with_label_values(&[site, issuer, result]);
         }
         self.set(site, issuer, Duration::ZERO, 0);
+    }
+
+    pub(super) fn remove_site(&self, site: &str) {
+        labels::remove_site(&self.refreshes, site);
+        labels::remove_site(&self.age, site);
+        labels::remove_site(&self.keys, site);
     }
 
     /// Counts what became of a key set.

@@ -2,7 +2,7 @@
 
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 
-use super::{counters, name};
+use super::{counters, labels, name};
 use crate::rest_api::outcome::Class;
 
 /// What became of calls, and how Chat takes them.
@@ -44,6 +44,12 @@ impl RestCallMetrics {
             }
         }
         self.set(site, None, false);
+    }
+
+    pub(super) fn remove_site(&self, site: &str) {
+        labels::remove_site(&self.calls, site);
+        labels::remove_site(&self.alarm, site);
+        labels::remove_site(&self.paused, site);
     }
 
     /// Counts an answer.

@@ -82,7 +82,7 @@ impl UserSigProxy {
                 self.hold_body(session, response, ctx, rule, user.clone())?;
             }
             Some(rule) if rule.session.is_some() && user.is_some() => {
-                self.count_answer(AnswerOutcome::Injected);
+                self.count_answer(ctx, AnswerOutcome::Injected);
             }
             Some(_) | None => {}
         }
@@ -105,12 +105,12 @@ impl UserSigProxy {
             Ok(Action::Hold) => Vec::new(),
             Ok(Action::Pass(bytes)) => bytes,
             Ok(Action::GiveUp(bytes)) => {
-                self.count_answer(AnswerOutcome::TooLong);
+                self.count_answer(ctx, AnswerOutcome::TooLong);
                 bytes
             }
             Ok(Action::Whole(bytes)) => self.write_login(&held, bytes, ctx),
             Err(_) => {
-                self.count_answer(AnswerOutcome::Coding);
+                self.count_answer(ctx, AnswerOutcome::Coding);
                 let text = "the app's answer cannot be decoded";
                 return Err(Error::explain(ErrorType::InternalError, text).into_up());
             }
@@ -131,7 +131,7 @@ impl UserSigProxy {
             return ctx.user().cloned();
         };
         if !new_session.covers(response.status) {
-            self.count_answer(AnswerOutcome::NoSession);
+            self.count_answer(ctx, AnswerOutcome::NoSession);
             return None;
         }
         if new_session.source.is_in_body() {
@@ -159,7 +159,7 @@ impl UserSigProxy {
             {
                 Ok(body) => body,
                 Err(reason) => {
-                    self.count_answer(reason.into());
+                    self.count_answer(ctx, reason.into());
                     return Ok(());
                 }
             };
@@ -189,11 +189,11 @@ impl UserSigProxy {
         ctx.logged_in = Some(user.clone());
         match written {
             Ok(written) => {
-                self.count_answer(AnswerOutcome::Injected);
+                self.count_answer(ctx, AnswerOutcome::Injected);
                 written
             }
             Err(_) => {
-                self.count_answer(AnswerOutcome::NoRoom);
+                self.count_answer(ctx, AnswerOutcome::NoRoom);
                 body
             }
         }
@@ -209,7 +209,7 @@ impl UserSigProxy {
         match parse_object(body) {
             Ok(object) => self.log_in(source.from_body(&object), ctx),
             Err(_) => {
-                self.count_answer(AnswerOutcome::NoRoom);
+                self.count_answer(ctx, AnswerOutcome::NoRoom);
                 None
             }
         }
@@ -223,7 +223,7 @@ impl UserSigProxy {
     ) -> Option<User> {
         let site = ctx.site.as_ref()?;
         let Some(token) = found.transpose() else {
-            self.count_answer(AnswerOutcome::NoSession);
+            self.count_answer(ctx, AnswerOutcome::NoSession);
             return None;
         };
         let user = token
@@ -232,15 +232,15 @@ impl UserSigProxy {
                 ExtractError::Invalid(error) => Rejection::Token(error),
             })
             .and_then(|token| site.settings.authorizer.log_in(&token, ctx.now));
-        self.count_user(user.as_ref());
+        self.count_user(ctx.site_name(), user.as_ref());
         if user.is_err() {
-            self.count_answer(AnswerOutcome::SessionRefused);
+            self.count_answer(ctx, AnswerOutcome::SessionRefused);
         }
         user.ok()
     }
 
-    fn count_answer(&self, outcome: AnswerOutcome) {
-        self.metrics.count_answer(outcome);
+    fn count_answer(&self, ctx: &RequestContext, outcome: AnswerOutcome) {
+        self.metrics.count_answer(ctx.site_name(), outcome);
     }
 }
 

@@ -42,6 +42,7 @@ pub trait Keeper: Send + Sync {
 
 /// Ends sessions.
 pub struct Logouts {
+    site: Arc<str>,
     state: Arc<State>,
     keeper: Arc<dyn Keeper>,
     /// A reload may bring another key or endpoint while kicks are tried again.
@@ -52,9 +53,15 @@ pub struct Logouts {
 }
 
 impl Logouts {
-    /// Ends sessions in `state`, without a kicker yet.
-    pub fn new(state: Arc<State>, keeper: Arc<dyn Keeper>, metrics: Arc<Metrics>) -> Self {
+    /// Ends sessions in `state`, without a kicker yet. `site` is the label for logs and metrics.
+    pub fn new(
+        site: Arc<str>,
+        state: Arc<State>,
+        keeper: Arc<dyn Keeper>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self {
+            site,
             state,
             keeper,
             kicker: RwLock::default(),
@@ -63,7 +70,8 @@ impl Logouts {
         }
     }
 
-    /// Kicks with this one from the next attempt on; without one, nobody is kicked. Whether there was none before and is
+    /// Kicks with this one from the next attempt on; without one, nobody is kicked and
+    /// what did not land stays to be done. Whether there was none before and is
     /// one now, so that there are kicks to [resume](Self::resume).
     pub fn replace_kicker(&self, kicker: Option<Arc<dyn Kicker>>) -> bool {
         let is_there = kicker.is_some();
@@ -146,12 +154,11 @@ impl Logouts {
             };
             if answer == KickAnswer::Landed {
                 self.state.kick_landed(ticket, now());
-                self.metrics.count_kick(KickOutcome::Landed);
+                self.report(&ticket.user, answer);
                 self.keeper.keep().await;
                 return;
             }
-            self.metrics.count_kick(KickOutcome::Failed);
-            log_failure(answer);
+            self.report(&ticket.user, answer);
             if !self.state.kick_failed(ticket) {
                 return;
             }
@@ -160,6 +167,32 @@ impl Logouts {
             if !self.state.is_kick_wanted(ticket) {
                 return;
             }
+        }
+    }
+
+    /// Counts and logs what became of one attempt. Once its site is gone, nothing is counted any more.
+    fn report(&self, user: &UserId, answer: KickAnswer) {
+        let (site, user_id) = (&*self.site, user.as_str());
+        let outcome = match answer {
+            KickAnswer::Landed => {
+                tracing::debug!(site, user_id, "a kick landed");
+                KickOutcome::Landed
+            }
+            KickAnswer::Refused { error_code } => {
+                tracing::warn!(site, user_id, error_code, "Chat refused a kick");
+                KickOutcome::Failed
+            }
+            KickAnswer::Unusable => {
+                tracing::warn!(
+                    site,
+                    user_id,
+                    "a kick did not reach Chat, or had no usable answer"
+                );
+                KickOutcome::Failed
+            }
+        };
+        if self.kicker.read().is_some() {
+            self.metrics.count_kick(&self.site, outcome);
         }
     }
 }
@@ -221,15 +254,6 @@ fn wait_until_datable(decision: &Result<Permit, Refusal>) -> Option<Duration> {
             ..
         }) => Some(*retry_after).filter(|wait| *wait <= LOGIN_WAITS),
         _ => None,
-    }
-}
-
-fn log_failure(answer: KickAnswer) {
-    match answer {
-        KickAnswer::Refused { error_code } => tracing::warn!(error_code, "Chat refused a kick"),
-        KickAnswer::Landed | KickAnswer::Unusable => {
-            tracing::warn!("a kick did not reach Chat, or had no usable answer");
-        }
     }
 }
 

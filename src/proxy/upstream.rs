@@ -129,6 +129,11 @@ impl Upstreams {
         self.0.iter().map(|upstream| upstream.report()).collect()
     }
 
+    /// The names of the upstreams.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|upstream| &*upstream.name)
+    }
+
     pub(super) fn get(&self, index: usize) -> Option<&Arc<Upstream>> {
         self.0.get(index)
     }

@@ -31,11 +31,6 @@ impl Keys {
         authorizer: Arc<Authorizer>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, Vec<KeySourceError>> {
-        let results = [CHANGED, UNCHANGED, EXPIRED];
-        for source in &sources {
-            let results = results.into_iter().chain(FetchError::REASONS);
-            metrics.key_sets().create(&site, &source.name, results);
-        }
         let settings = sources
             .into_iter()
             .map(settings)
@@ -48,6 +43,16 @@ impl Keys {
         };
         let source = Arc::new(KeySource::new(settings, Arc::new(publisher))?);
         Ok(Self { site, source })
+    }
+
+    /// Creates their series at zero. Those that are there stay as they are.
+    pub(super) fn create_series(&self, metrics: &Metrics) {
+        for status in self.source.status() {
+            let results = [CHANGED, UNCHANGED, EXPIRED].into_iter();
+            let results = results.chain(FetchError::REASONS);
+            let series = metrics.key_sets();
+            series.create(&self.site, &status.name, results);
+        }
     }
 
     /// Goes on where `earlier` is, for the sources that are the same.

@@ -77,9 +77,9 @@ impl Ops {
 
     fn metrics(&self) -> Response<Bytes> {
         let sites = self.workshop.in_force.load();
-        let users = sites.iter().map(|site| site.authorizer.cached_users());
-        self.metrics.set_cached_users(users.sum());
         for site in sites.iter() {
+            let users = site.authorizer.cached_users();
+            self.metrics.set_cached_users(&site.name, users);
             site.keys.measure(&self.metrics);
             let standing = site.chat_standing();
             let rest_calls = self.metrics.rest_calls();

@@ -3,20 +3,18 @@
 //! [`Workshop::build`] does everything that can fail and touches nothing that is in force; [`Workshop::put_in_force`]
 //! cannot fail. What a site has learnt goes on by the site's name: its state, its kicks, its UserSigs, the keys that were fetched.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
 use super::keys::Keys;
 use super::store::Store;
 use super::{StartError, chat, upstreams};
-use crate::authorize::{Authorizer, ENDPOINT_ROUTE, REST_ROUTE};
+use crate::authorize::{Authorizer, ENDPOINT_ROUTE, REST_ROUTE, Settings};
 use crate::chat_client::{ChatClient, Standing};
-use crate::config::{self, Runtime};
+use crate::config::{self, KeySetSource, Runtime};
 use crate::metrics::Metrics;
 use crate::policy::HostName;
 use crate::proxy::{
@@ -29,7 +27,6 @@ use crate::state::revocation::Revocations;
 pub(super) struct Workshop {
     store: Store,
     metrics: Arc<Metrics>,
-    logouts: Mutex<BTreeMap<String, Arc<Logouts>>>,
     /// What requests are judged by.
     pub(super) sites: Arc<ArcSwap<Sites>>,
     /// What is told of the sites.
@@ -38,9 +35,16 @@ pub(super) struct Workshop {
 
 /// Sites that are built and not yet in force.
 pub(super) struct Draft {
-    sites: Sites,
-    running: Vec<Running>,
-    kickers: Vec<Option<Arc<dyn Kicker>>>,
+    bounds: Bounds,
+    sites: Vec<Built>,
+}
+
+/// A site that is built: its hosts, what its requests need, what goes on beside them, and what tells Chat of logouts.
+struct Built {
+    hosts: Vec<HostName>,
+    settings: SiteSettings,
+    running: Running,
+    kicker: Option<Arc<dyn Kicker>>,
 }
 
 /// A site with what goes on beside its requests.
@@ -52,10 +56,23 @@ pub(super) struct Running {
     logouts: Arc<Logouts>,
     chat: Option<Arc<ChatClient>>,
     revoked: Arc<Revocations>,
-    /// The kicks of those who are newly revoked.
-    bans: Vec<KickTicket>,
-    /// Whether kicks that nobody sends yet are to be sent: the site is new, or Chat could not be reached before.
-    resumes: bool,
+    labels: Labels,
+    start: Start,
+}
+
+/// What its series are labelled with.
+struct Labels {
+    routes: Vec<Arc<str>>,
+    /// Those that the REST gateway's policy allows to anybody, if the gateway is on.
+    commands: Option<Vec<String>>,
+}
+
+/// Which kicks start with a configuration.
+enum Start {
+    /// All that are wanted and that nobody sends: the site is new, or Chat could not be reached before.
+    Resume,
+    /// Those of users who are newly revoked; all others are under way.
+    Kick(Vec<KickTicket>),
 }
 
 /// The background work of the sites in force; it ends when this is dropped.
@@ -67,7 +84,6 @@ impl Workshop {
         Self {
             store,
             metrics,
-            logouts: Mutex::default(),
             sites: Arc::new(ArcSwap::from_pointee(none)),
             in_force: ArcSwap::default(),
         }
@@ -79,43 +95,78 @@ impl Workshop {
         sites: Vec<config::Site>,
         runtime: &Runtime,
     ) -> Result<Draft, StartError> {
-        let mut running = Vec::new();
-        let mut kickers = Vec::new();
-        let mut settings = Vec::new();
-        for site in sites {
-            let (hosts, built, beside) = self.build_one(site)?;
-            kickers.push(beside.chat.clone().map(|chat| chat as Arc<dyn Kicker>));
-            settings.push((hosts, built));
-            running.push(beside);
-        }
+        let before = self.in_force.load();
+        let build = |site: config::Site| {
+            let name: Arc<str> = Arc::from(site.name.as_str());
+            let before = before.iter().find(|before| before.name == name);
+            let built = self.build_one(&name, site, before);
+            built.map_err(|source| StartError::Site {
+                site: name.to_string(),
+                source: Box::new(source),
+            })
+        };
         Ok(Draft {
-            sites: Sites::new(bounds(runtime), settings),
-            running,
-            kickers,
+            bounds: bounds(runtime),
+            sites: sites.into_iter().map(build).collect::<Result<_, _>>()?,
         })
     }
 
     /// Judges requests by these sites from now on; those that are under way keep theirs.
     pub(super) fn put_in_force(&self, draft: Draft) {
-        let Draft {
-            sites,
-            mut running,
-            kickers,
-        } = draft;
         let before = self.in_force.load_full();
-        for (site, kicker) in running.iter_mut().zip(kickers) {
-            site.resumes = site.logouts.replace_kicker(kicker);
-            site.bans = site.logouts.revoke(site.revoked.clone());
-            if let Some(before) = before.iter().find(|before| before.name == site.name) {
-                site.keys.inherit(&before.keys);
-            } else {
-                site.resumes = true;
-            }
+        let (mut settings, mut running) = (Vec::new(), Vec::new());
+        for mut site in draft.sites {
+            self.begin(&mut site.running, &before, site.kicker);
+            settings.push((site.hosts, site.settings));
+            running.push(site.running);
         }
         before.iter().for_each(|site| site.upstreams.end());
         running.iter().for_each(|site| site.upstreams.begin());
-        self.sites.store(Arc::new(sites));
+        self.sites
+            .store(Arc::new(Sites::new(draft.bounds, settings)));
         self.in_force.store(Arc::new(running));
+        self.end_gone(&before);
+        self.warn_of_strays();
+    }
+
+    /// Creates the series of a site, and hands it what it goes on from.
+    fn begin(&self, site: &mut Running, before: &[Running], kicker: Option<Arc<dyn Kicker>>) {
+        site.create_series(&self.metrics);
+        let is_heard_again = site.logouts.replace_kicker(kicker);
+        let bans = site.logouts.revoke(site.revoked.clone());
+        let earlier = before.iter().find(|before| before.name == site.name);
+        if let Some(earlier) = earlier {
+            site.keys.inherit(&earlier.keys);
+        }
+        site.start = match earlier.is_none() || is_heard_again {
+            true => Start::Resume,
+            false => Start::Kick(bans),
+        };
+    }
+
+    /// Ends what sites that are gone have begun. Their state stays, with the kicks that Chat has not taken.
+    fn end_gone(&self, before: &[Running]) {
+        let running = self.in_force.load();
+        let is_gone = |site: &&Running| !running.iter().any(|one| one.name == site.name);
+        for site in before.iter().filter(is_gone) {
+            let name = &*site.name;
+            tracing::info!(site = name, "the site is gone, and its kicks with it");
+            site.logouts.replace_kicker(None);
+            self.metrics.remove_site(name);
+        }
+    }
+
+    /// The name of a site's file is the name of its state: a renamed one has lost it.
+    fn warn_of_strays(&self) {
+        let running = self.in_force.load();
+        for site in self.store.sites() {
+            if !running.iter().any(|one| *one.name == *site) {
+                tracing::warn!(
+                    site,
+                    "there are logouts or renewals of a site that no file is named after"
+                );
+            }
+        }
     }
 
     /// Starts what goes on beside the requests of the sites in force. Call it in a runtime.
@@ -125,9 +176,9 @@ impl Workshop {
             background.spawn(site.keys.clone().run());
             let upstreams = site.upstreams.clone();
             background.spawn(async move { upstreams.run(std::future::pending()).await });
-            match site.resumes {
-                true => site.logouts.resume(),
-                false => site.logouts.kick_all(site.bans.clone()),
+            match &site.start {
+                Start::Resume => site.logouts.resume(),
+                Start::Kick(tickets) => site.logouts.kick_all(tickets.clone()),
             }
         }
         Background(background)
@@ -135,28 +186,16 @@ impl Workshop {
 
     fn build_one(
         &self,
+        name: &Arc<str>,
         site: config::Site,
-    ) -> Result<(Vec<HostName>, SiteSettings, Running), StartError> {
-        self.create_series(&site);
-        let name: Arc<str> = Arc::from(site.name.as_str());
-        let before = self.in_force.load();
-        let before = before.iter().find(|before| before.name == name);
-        let authorizer = Arc::new(match before {
-            Some(before) => before.authorizer.succeeded_by(site.authorizer),
-            None => Authorizer::new(site.authorizer, self.store.state(&site.name)),
-        });
-        let keys = Keys::new(
-            name.clone(),
-            site.key_sets,
-            authorizer.clone(),
-            self.metrics.clone(),
-        )
-        .map_err(StartError::Keys)?;
-        let before = self.in_force.load();
-        let before = before.iter().find(|before| before.name == name);
+        before: Option<&Running>,
+    ) -> Result<Built, StartError> {
+        let labels = Labels::of(&site);
+        let authorizer = self.authorizer(name, site.authorizer, before);
+        let keys = self.keys(name, site.key_sets, &authorizer)?;
         let earlier = before.map(|before| &before.upstreams);
-        let upstreams = upstreams::build(&name, &site.upstreams, &self.metrics, earlier)?;
-        let logouts = self.logouts(&site.name);
+        let upstreams = upstreams::build(name, &site.upstreams, &self.metrics, earlier)?;
+        let logouts = self.logouts(name, before);
         let chat = chat::client(&site.chat)?;
         let settings = SiteSettings {
             rest_api: chat::gateway(site.rest_api, &site.chat, chat.as_ref()),
@@ -169,52 +208,90 @@ impl Workshop {
             logouts: logouts.clone(),
         };
         let running = Running {
-            name,
+            name: name.clone(),
             authorizer,
             keys,
             upstreams,
             logouts,
             chat,
             revoked: site.revoked,
-            bans: Vec::new(),
-            resumes: false,
+            labels,
+            start: Start::Resume,
         };
-        Ok((site.hosts, settings, running))
+        let kicker = running.chat.clone().map(|chat| chat as Arc<dyn Kicker>);
+        Ok(Built {
+            hosts: site.hosts,
+            settings,
+            running,
+            kicker,
+        })
     }
 
-    /// The kicks of a site go on whatever its configuration becomes.
-    fn logouts(&self, site: &str) -> Arc<Logouts> {
-        let new = || {
-            let keeper = Arc::new(self.store.clone());
-            Arc::new(Logouts::new(
+    /// What was issued and verified before counts on, as far as the settings allow.
+    fn authorizer(
+        &self,
+        site: &Arc<str>,
+        settings: Settings,
+        before: Option<&Running>,
+    ) -> Arc<Authorizer> {
+        Arc::new(match before {
+            Some(before) => before.authorizer.succeeded_by(settings),
+            None => Authorizer::new(settings, self.store.state(site)),
+        })
+    }
+
+    fn keys(
+        &self,
+        site: &Arc<str>,
+        sources: Vec<KeySetSource>,
+        authorizer: &Arc<Authorizer>,
+    ) -> Result<Keys, StartError> {
+        let (authorizer, metrics) = (Arc::clone(authorizer), Arc::clone(&self.metrics));
+        Keys::new(Arc::clone(site), sources, authorizer, metrics).map_err(StartError::Keys)
+    }
+
+    /// The kicks of a site go on while there is one of its name.
+    fn logouts(&self, site: &Arc<str>, before: Option<&Running>) -> Arc<Logouts> {
+        match before {
+            Some(before) => Arc::clone(&before.logouts),
+            None => Arc::new(Logouts::new(
+                Arc::clone(site),
                 self.store.state(site),
-                keeper,
-                self.metrics.clone(),
-            ))
-        };
-        let mut logouts = self.logouts.lock();
-        logouts.entry(site.to_owned()).or_insert_with(new).clone()
+                Arc::new(self.store.clone()),
+                Arc::clone(&self.metrics),
+            )),
+        }
     }
+}
 
-    fn create_series(&self, site: &config::Site) {
-        let routes = site.authorizer.routes.routes().map(|route| &*route.name);
-        let upstreams = site.upstreams.iter();
-        self.metrics.create_site(
-            &site.name,
-            routes.chain([ENDPOINT_ROUTE, REST_ROUTE]),
-            upstreams.map(|upstream| upstream.name.as_str()),
-        );
-        if let Some(rest_api) = &site.rest_api {
+impl Labels {
+    fn of(site: &config::Site) -> Self {
+        let routes = site.authorizer.routes.routes();
+        let commands = site.rest_api.as_ref().map(|rest_api| {
             let policy = &rest_api.policy;
             let commands = policy.catalog().commands();
             let allowed = commands.filter(|command| policy.rules_of(command).next().is_some());
-            let rest_calls = self.metrics.rest_calls();
-            rest_calls.create(&site.name, allowed.map(|command| command.name.as_str()));
+            allowed.map(|command| command.name.to_string()).collect()
+        });
+        Self {
+            routes: routes.map(|route| route.name.clone()).collect(),
+            commands,
         }
     }
 }
 
 impl Running {
+    fn create_series(&self, metrics: &Metrics) {
+        let routes = self.labels.routes.iter().map(|route| &**route);
+        let routes = routes.chain([ENDPOINT_ROUTE, REST_ROUTE]);
+        metrics.create_site(&self.name, routes, self.upstreams.names());
+        self.keys.create_series(metrics);
+        if let Some(commands) = &self.labels.commands {
+            let commands = commands.iter().map(String::as_str);
+            metrics.rest_calls().create(&self.name, commands);
+        }
+    }
+
     /// How Chat takes the calls of the site.
     pub(super) fn chat_standing(&self) -> Standing {
         self.chat

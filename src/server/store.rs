@@ -42,6 +42,18 @@ impl Store {
         }
     }
 
+    /// The sites of which it holds something.
+    pub(super) fn sites(&self) -> Vec<String> {
+        match self {
+            Self::Memory(states) => {
+                let states = states.lock();
+                let held = states.iter().filter(|(_, state)| !state.is_empty());
+                held.map(|(site, _)| site.clone()).collect()
+            }
+            Self::File(store) => store.sites(),
+        }
+    }
+
     /// Writes what changed. Blocks on the disk.
     fn flush(&self) -> Result<(), StoreError> {
         match self {

@@ -99,6 +99,13 @@ impl LocalStore {
         self.inner.lock().state(site, self.limits)
     }
 
+    /// The sites whose states are not empty.
+    pub fn sites(&self) -> Vec<String> {
+        let inner = self.inner.lock();
+        let held = inner.states.iter().filter(|(_, state)| !state.is_empty());
+        held.map(|(site, _)| site.clone()).collect()
+    }
+
     /// Writes all changes and waits until they are on disk. After an error they are kept and written with the next call.
     pub fn flush(&self, now: UnixTime) -> Result<(), StoreError> {
         let mut inner = self.inner.lock();

@@ -143,7 +143,7 @@ fn flask_jwt_extended_logs_out_and_chat_drops_the_login() {
 
     world
         .proxy
-        .wait_for_metric("kicks_total{result=\"landed\"}", 1);
+        .wait_for_metric("kicks_total{result=\"landed\",site=\"default\"}", 1);
     assert_eq!(world.chat_login("username", &sig), 70052);
     let (session, new_sig) = cookie_session(&world);
     assert_eq!(world.chat_login("username", &new_sig), 0);

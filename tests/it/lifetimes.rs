@@ -231,5 +231,7 @@ fn admin_sig(call: &Recorded) -> String {
 }
 
 fn lookups(proxy: &Proxy, result: &str) -> u64 {
-    proxy.metric(&format!("usersig_lookups_total{{result=\"{result}\"}}"))
+    proxy.metric(&format!(
+        "usersig_lookups_total{{result=\"{result}\",site=\"default\"}}"
+    ))
 }

@@ -180,7 +180,8 @@ fn cookies(response: &Response) -> Vec<&str> {
 /// How many answers had this outcome.
 fn count(proxy: &Proxy, result: &str) -> u64 {
     let text = get(proxy.ops, "/metrics", "").text();
-    let start = format!("usersig_proxy_login_answers_total{{result=\"{result}\"}} ");
+    let start =
+        format!("usersig_proxy_login_answers_total{{result=\"{result}\",site=\"default\"}} ");
     let line = text.lines().find_map(|line| line.strip_prefix(&start));
     line.unwrap_or_else(|| panic!("no {result}: {text}"))
         .parse()

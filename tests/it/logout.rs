@@ -633,8 +633,8 @@ fn body_of(request: &Recorded) -> Value {
     serde_json::from_slice(&request.body).unwrap()
 }
 
-const KICKS_FAILED: &str = "kicks_total{result=\"failed\"}";
-const KICKS_LANDED: &str = "kicks_total{result=\"landed\"}";
+const KICKS_FAILED: &str = "kicks_total{result=\"failed\",site=\"default\"}";
+const KICKS_LANDED: &str = "kicks_total{result=\"landed\",site=\"default\"}";
 
 const LANDED: &str = r#"{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}"#;
 /// Of a UserSig, in seconds.

@@ -1,5 +1,6 @@
 //! The configuration while requests run: changed, broken, mended, and every request judged by exactly one.
 
+mod gone;
 mod refused;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -475,7 +476,10 @@ fn kicks_that_had_no_way_to_chat_start_when_a_reload_brings_one() {
     let (app, chat) = (App::start(), App::start());
     let text = by_signal(&app, "").replace("[session]\n", "[session]\nrevoked = \"revoked\"\n");
     let proxy = Proxy::start_with_files(&text, &[("revoked", "user app 42\n")]);
-    assert_eq!(proxy.metric("kicks_total{result=\"failed\"}"), 0);
+    assert_eq!(
+        proxy.metric("kicks_total{result=\"failed\",site=\"default\"}"),
+        0
+    );
     let endpoint = format!("[chat]\nendpoint = \"http://{}\"\n", chat.address);
     proxy.write("proxy.toml", &text.replace("[chat]\n", &endpoint));
     proxy.signal("HUP");

@@ -209,7 +209,16 @@ fn c2_sites_that_trust_the_same_secret_share_neither_user_sigs_nor_renewals() {
     let (a, b) = (login("a.example"), login("b.example"));
     assert_ne!(a["userSig"], b["userSig"]);
     assert_eq!(b["sdkAppId"], SDK_APP_ID + 1);
-    assert_eq!(world.proxy.metric("usersig_cached_users"), 2);
+    for site in ["a", "b"] {
+        let count = |series: &str| world.proxy.metric(&series.replace('@', site));
+        assert_eq!(count("usersig_cached_users{site=\"@\"}"), 1);
+        assert_eq!(
+            count("usersig_lookups_total{result=\"issued\",site=\"@\"}"),
+            1
+        );
+        let series = "token_verifications_total{algorithm=\"HS256\",result=\"ok\",site=\"@\"}";
+        assert_eq!(count(series), 1);
+    }
     let renewal = format!(
         "POST /_chat/usersig HTTP/1.1\r\nHost: a.example\r\nContent-Length: 0\r\nAuthorization: Bearer {token}\r\n\r\n"
     );

@@ -104,13 +104,15 @@ fn metrics_count_what_happened() {
         count("route_not_found", "default", 1),
         count("path_ambiguous", "none", 1),
         "request_duration_seconds_count{route=\"/public/{*rest}\",site=\"default\"} 2".to_owned(),
-        "token_verifications_total{algorithm=\"HS256\",result=\"ok\"} 5".to_owned(),
-        "token_verifications_total{algorithm=\"unknown\",result=\"expired\"} 1".to_owned(),
-        "usersig_lookups_total{result=\"issued\"} 2".to_owned(),
-        "usersig_lookups_total{result=\"hit\"} 2".to_owned(),
-        "usersig_lookups_total{result=\"renewed\"} 0".to_owned(),
-        "usersig_cached_users 2".to_owned(),
-        "usersig_evictions_total 0".to_owned(),
+        "token_verifications_total{algorithm=\"HS256\",result=\"ok\",site=\"default\"} 5"
+            .to_owned(),
+        "token_verifications_total{algorithm=\"unknown\",result=\"expired\",site=\"default\"} 1"
+            .to_owned(),
+        "usersig_lookups_total{result=\"issued\",site=\"default\"} 2".to_owned(),
+        "usersig_lookups_total{result=\"hit\",site=\"default\"} 2".to_owned(),
+        "usersig_lookups_total{result=\"renewed\",site=\"default\"} 0".to_owned(),
+        "usersig_cached_users{site=\"default\"} 2".to_owned(),
+        "usersig_evictions_total{site=\"default\"} 0".to_owned(),
         "upstream_failures_total{code=\"upstream_invalid\",site=\"default\",upstream=\"app\"} 0"
             .to_owned(),
     ];

@@ -201,8 +201,11 @@ fn assert_no_login_but(response: &Response, token: &str) {
 fn assert_nothing_issued(proxy: &Proxy) {
     let text = get(proxy.ops, "/metrics", "").text();
     assert!(
-        text.contains("usersig_lookups_total{result=\"issued\"} 0\n"),
+        text.contains("usersig_lookups_total{result=\"issued\",site=\"default\"} 0\n"),
         "{text}"
     );
-    assert!(text.contains("usersig_cached_users 0\n"), "{text}");
+    assert!(
+        text.contains("usersig_cached_users{site=\"default\"} 0\n"),
+        "{text}"
+    );
 }
