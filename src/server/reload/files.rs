@@ -152,7 +152,8 @@ mod tests {
 
     #[test]
     fn o2_a_refused_attempt_is_not_made_again_until_something_changes() {
-        let changes: [(&str, &dyn Fn(&World)); 3] = [
+        type Change<'c> = (&'c str, &'c dyn Fn(&World));
+        let changes: [Change<'_>; 3] = [
             ("a fault before a changed secret", &|world| {
                 fs::write(world.path("main.toml"), "nonsense =").unwrap();
                 fs::write(world.path("sites.d/key"), "two!").unwrap();
