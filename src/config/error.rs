@@ -84,6 +84,16 @@ pub(super) struct Place {
     pub(super) key: String,
 }
 
+impl Place {
+    /// The start of the file, for what concerns all of it.
+    pub(super) fn start() -> Self {
+        Self {
+            offset: 0,
+            key: String::new(),
+        }
+    }
+}
+
 /// Collects the diagnostics of one file.
 pub(super) struct Report<'t> {
     file: &'t Path,

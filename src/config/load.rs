@@ -128,6 +128,7 @@ impl Loader<'_> {
             .iter()
             .map(|(path, text)| read((*path, text)))
             .collect();
+        check_names(&files);
         check_hosts(&files);
         let mut sites = Vec::new();
         for ReadSite { report, parsed } in files {
@@ -145,6 +146,22 @@ impl Loader<'_> {
             parse::site_file(root, path, folder(path), context, self.env, self.reads)
         });
         ReadSite { report, parsed }
+    }
+}
+
+/// A name belongs to one site: state, revoked sessions and metrics are kept by it. Without case, as some file systems
+/// compare names.
+fn check_names(files: &[ReadSite<'_>]) {
+    let name_of = |file: &ReadSite<'_>| parse::site_name(file.report.file()).to_ascii_lowercase();
+    for (index, later) in files.iter().enumerate() {
+        let has_it = |file: &&ReadSite<'_>| name_of(file) == name_of(later);
+        if let Some(earlier) = files.iter().take(index).find(has_it) {
+            let file = earlier.report.file().display();
+            let problem =
+                format!("the file's name, which is the site's, is that of {file} already");
+            let hint = "give each site's file a name of its own, also where their folders differ";
+            later.report.error(&Place::start(), problem, hint);
+        }
     }
 }
 
@@ -203,7 +220,7 @@ fn not_utf8(path: &Path, bytes: &[u8], offset: usize) -> LoadError {
     let report = Report::new(path, text);
     let place = Place {
         offset,
-        key: String::new(),
+        ..Place::start()
     };
     report.error(&place, "is not UTF-8", "save the file as UTF-8");
     LoadError::Invalid(report.into_diagnostics())

@@ -142,18 +142,22 @@ pub(super) fn site_file(
     let secrets = context.secrets(folder, env, reads);
     root.require("hosts", HOSTS_HINT);
     let hosts = hosts(root);
-    let name = path
-        .file_stem()
-        .and_then(|stem| stem.to_str())
-        .unwrap_or_default();
-    let is_name = Value::is_name(name);
+    let name = site_name(path);
+    let is_name = Value::is_name(name) && !name.eq_ignore_ascii_case(NO_SITE);
     if !is_name {
-        let problem = "the file's name, which is the site's, is not a name";
-        let hint = "up to 64 letters, digits, dots, dashes or underscores, and .toml";
+        let problem = "the file's name, which is the site's, is not a name for a site";
+        let hint =
+            "up to 64 letters, digits, dots, dashes or underscores, and .toml; not none.toml";
         root.report().error(root.place(), problem, hint);
     }
     let site = site(root, name, &hosts, context, &secrets);
     Some(SiteFile { site: site?, hosts }).filter(|_| is_name)
+}
+
+/// The name of the site that this is the file of; empty where it has none.
+pub(super) fn site_name(file: &Path) -> &str {
+    let stem = file.file_stem().and_then(|stem| stem.to_str());
+    stem.unwrap_or_default()
 }
 
 impl Context {
@@ -352,6 +356,8 @@ pub(super) const SITE_KEYS: &[&str] = &[
 
 /// The name of the one site of a configuration without several: in logs, metrics and the store.
 pub(super) const ONLY_SITE: &str = "default";
+/// What metrics say of a request that no site answers for.
+const NO_SITE: &str = "none";
 const HOSTS_HINT: &str =
     "hosts = [\"app.example.com\"]: the names under which clients reach this app";
 const SECRET_FILES: &[(&str, SecretFiles)] =

@@ -66,7 +66,7 @@ fn faults_of_all_files_are_reported_at_once_each_with_its_file() {
         "sites.d/c.toml:1:11: is not UTF-8",
         "sites.d/a.toml:6:14: chat.sdk_app_id: must be from 1",
         "sites.d/b.toml:16:18: routes.default_access: must be one of",
-        "sites.d/d e.toml:1:1: the file's name, which is the site's, is not a name",
+        "sites.d/d e.toml:1:1: the file's name, which is the site's, is not a name for a site",
         "sites.d/e.toml:1:1: hosts: is required",
     ];
     for beginning in beginnings {
@@ -86,6 +86,63 @@ fn a_host_belongs_to_one_site() {
     assert!(error.starts_with("sites.d/b.toml:1:10: hosts[1]: is a host of the site in "));
     world.file("sites.d/b.toml", site("a.example.net"));
     assert_eq!(world.good(MAIN).sites.len(), 2);
+}
+
+#[test]
+fn a_name_belongs_to_one_site_also_over_folders_and_without_case() {
+    let world = world();
+    let several = "sites = \"sites.d/*/*.toml\"\n";
+    for folder in ["a", "b", "c"] {
+        fs::create_dir(world.folder.path().join("sites.d").join(folder)).unwrap();
+        let text = site(&format!("{folder}.example")).replace("chat.key", "../chat.key");
+        world.file(&format!("sites.d/{folder}/{folder}.toml"), text);
+    }
+    assert_eq!(world.good(several).sites.len(), 3);
+    let rename = |from: &str, to: &str| {
+        let path = |name| world.folder.path().join("sites.d").join(name);
+        fs::rename(path(from), path(to)).unwrap();
+    };
+    rename("b/b.toml", "b/A.toml");
+    rename("c/c.toml", "c/a.toml");
+    let errors = world.errors(several);
+    let beginnings = [
+        "sites.d/b/A.toml:1:1: the file's name, which is the site's, is that of sites.d/a/a.toml already",
+        "sites.d/c/a.toml:1:1: the file's name, which is the site's, is that of sites.d/a/a.toml already",
+    ];
+    assert_eq!(errors.len(), 2, "{errors:#?}");
+    for (error, beginning) in errors.iter().zip(beginnings) {
+        assert!(error.starts_with(beginning), "{error}");
+    }
+    // One that has other errors still has its name.
+    world.file("sites.d/a/a.toml", "hosts = 7");
+    rename("c/a.toml", "c/c.toml");
+    let errors = world.errors(several);
+    let named = errors.iter().any(|error| error.starts_with(beginnings[0]));
+    assert!(named, "{errors:#?}");
+}
+
+#[test]
+fn a_site_is_not_called_what_metrics_call_no_site() {
+    let world = world();
+    let path = |name: &str| world.folder.path().join("sites.d").join(name);
+    for (name, is_fine) in [
+        ("none.toml", false),
+        ("None.toml", false),
+        ("nonesuch.toml", true),
+        ("default.toml", true),
+    ] {
+        fs::rename(path("b.toml"), path(name)).unwrap();
+        let errors = world.errors(MAIN);
+        let expected = format!(
+            "sites.d/{name}:1:1: the file's name, which is the site's, is not a name for a site"
+        );
+        let is_refused = errors.len() == 1 && errors[0].starts_with(&expected);
+        assert!(
+            is_refused || is_fine && errors.is_empty(),
+            "{name}: {errors:?}"
+        );
+        fs::rename(path(name), path("b.toml")).unwrap();
+    }
 }
 
 #[test]
