@@ -1,5 +1,10 @@
 //! `run`: the proxy itself.
 
+use std::io;
+
+use tokio::runtime::Builder;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
 use crate::cli::{CliError, ConfigFile};
 use crate::config::{Config, LogFormat, LogLevel, load_watched};
 use crate::server::{ConfigFiles, Runner};
@@ -21,6 +26,7 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn run(self) -> Result<(), CliError> {
+        let _hangups = outlive_hangups();
         let path = self.file.config;
         let (config, watched) = load_watched(&path, &|name| std::env::var(name).ok());
         let config = config.map_err(CliError::Config)?;
@@ -41,6 +47,14 @@ impl Run {
         tracing::info!(address = %ops, "starting to listen for health and metrics");
         runner.run()
     }
+}
+
+/// From here on SIGHUP ends the process no more: it may come before the server listens to it. Tokio never takes its
+/// handler away again.
+fn outlive_hangups() -> io::Result<Signal> {
+    let runtime = Builder::new_current_thread().enable_io().build()?;
+    let _entered = runtime.enter();
+    signal(SignalKind::hangup())
 }
 
 /// Starts logging and writes the configuration's warnings to it.

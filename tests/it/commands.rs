@@ -5,6 +5,7 @@ mod check;
 mod demo;
 mod inspect;
 mod mint;
+mod run;
 
 use std::fs;
 use std::path::PathBuf;
