@@ -1,6 +1,7 @@
 //! Where requests are taken: addresses, Unix sockets, TLS, and the proxies in front that are believed.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Component, Path, PathBuf};
 
 use super::{certificates, socket};
 use crate::config::error::{Place, Report};
@@ -265,9 +266,28 @@ fn clash(one: &ListenAddress, other: &ListenAddress) -> bool {
             let every_address = one.ip().is_unspecified() || other.ip().is_unspecified();
             one.port() == other.port() && (one.ip() == other.ip() || every_address)
         }
-        (ListenAddress::Unix(one), ListenAddress::Unix(other)) => one == other,
+        (ListenAddress::Unix(one), ListenAddress::Unix(other)) => resolved(one) == resolved(other),
         _ => false,
     }
+}
+
+/// Where a socket comes to be: through every link where its folder is there, by the letters alone where it is not.
+fn resolved(socket: &Path) -> PathBuf {
+    let folder = socket
+        .parent()
+        .and_then(|folder| folder.canonicalize().ok());
+    if let (Some(folder), Some(name)) = (folder, socket.file_name()) {
+        return folder.join(name);
+    }
+    let mut resolved = PathBuf::new();
+    for part in socket.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(resolved.pop()),
+            part => resolved.push(part),
+        }
+    }
+    resolved
 }
 
 const DEFAULT_HTTP: SocketAddr = SocketAddr::new(LOOPBACK, 8080);

@@ -1,5 +1,7 @@
 //! Listeners: what they may be, their certificates, and who is believed.
 
+use std::os::unix::fs::symlink;
+
 use super::*;
 use crate::policy::{Peer, forwarded::ForwardedFamily};
 
@@ -246,6 +248,11 @@ fn o3_a_private_key_that_others_can_open_is_warned_about_or_refused() {
 #[test]
 fn listeners_that_clash_or_cannot_be_are_refused() {
     let world = world();
+    fs::create_dir_all(world.folder.path().join("folder/deep")).unwrap();
+    symlink(".", world.folder.path().join("link")).unwrap();
+    // Not a clash: the folder above the one that the link leads to.
+    symlink("folder/deep", world.folder.path().join("deep")).unwrap();
+    world.good(&listen("http = [\"unix:deep/../a\", \"unix:a\"]"));
     let app = "certificate = \"app.pem\", key = \"app.private.pem\"";
     let long = format!("http = [\"unix:/{}\"]", "x".repeat(107));
     for (lines, expected) in [
@@ -268,6 +275,14 @@ fn listeners_that_clash_or_cannot_be_are_refused() {
         (
             "http = [\"unix:///run/a\"]",
             "listen.http[1]: is written like a URL (\"unix:/run/app.sock\", without //)",
+        ),
+        (
+            "http = [\"unix:x/../a\", \"unix:a\"]",
+            "listen.http[2]: is taken by listen.http[1] already (give each its own file)",
+        ),
+        (
+            "http = [\"unix:folder/../a\", \"unix:link/a\"]",
+            "listen.http[2]: is taken by listen.http[1] already",
         ),
         (
             "http = [\"unix:/run/\"]",
