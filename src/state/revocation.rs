@@ -39,6 +39,9 @@ pub enum LineProblem {
     /// Not UTF-8.
     #[error("is not UTF-8")]
     NotText,
+    /// The last line does not end in a line end: its rest, and more, may be missing.
+    #[error("has no line end: the list may have been read before it was written to its end")]
+    Unfinished,
     /// The first word is none of the kinds.
     #[error("must start with \"token\", \"jti\" or \"user\"")]
     UnknownKind,
@@ -62,14 +65,12 @@ pub enum LineProblem {
 }
 
 impl Revocations {
-    /// Parses a list; `issuers` are the configured names. All errors are reported at once.
+    /// Parses a list; `issuers` are the configured names. Every line has a line end. All errors are reported at once.
     pub fn parse(text: &[u8], issuers: &[&str]) -> Result<Self, Vec<LineError>> {
         let mut list = Self::default();
         let mut errors = Vec::new();
-        for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
-            let added = std::str::from_utf8(line)
-                .map_err(|_| LineProblem::NotText)
-                .and_then(|line| list.add(line.trim(), issuers));
+        for (index, line) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
+            let added = finished(line).and_then(|line| list.add(line.trim(), issuers));
             errors.extend(added.err().map(|problem| LineError {
                 line: index + 1,
                 problem,
@@ -234,6 +235,11 @@ impl Enforced {
     pub(super) fn snapshot(&self) -> impl Iterator<Item = super::Change> {
         self.0.iter().cloned().map(super::Change::Enforced)
     }
+}
+
+fn finished(line: &[u8]) -> Result<&str, LineProblem> {
+    let line = line.strip_suffix(b"\n").ok_or(LineProblem::Unfinished)?;
+    std::str::from_utf8(line).map_err(|_| LineProblem::NotText)
 }
 
 fn issuer<'a>(text: &'a str, issuers: &[&str]) -> Result<(&'a str, &'a str), LineProblem> {

@@ -397,7 +397,10 @@ fn a_user_who_is_forgotten_counts_as_raised() {
 #[test]
 fn a_list_denies_and_kicks_each_new_user_once() {
     let (state, ada, token_a) = (state(), user("ada"), token("aa.bb.cc"));
-    let list = |text: &str| Arc::new(Revocations::parse(text.as_bytes(), &["app"]).unwrap());
+    let list = |text: &str| {
+        let text = format!("{text}\n");
+        Arc::new(Revocations::parse(text.as_bytes(), &["app"]).unwrap())
+    };
     let kicked = |text, now| state.revoke(list(text), now).len();
     let before = state.generation(&session(&token_a, &ada), START).unwrap();
     assert_eq!(kicked("user app ada", later(5)), 1);

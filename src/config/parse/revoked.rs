@@ -17,6 +17,13 @@ pub(super) fn list(
         return Some(Arc::default());
     };
     let (text, name) = secrets.read_list(&value)?;
+    if text.is_empty() {
+        // As a list looks whose writer has only begun.
+        value.warn(
+            format!("{name} is empty: nothing is revoked"),
+            "a comment in it says that this is meant",
+        );
+    }
     let errors = match Revocations::parse(&text, &issuers?) {
         Ok(list) => return Some(Arc::new(list)),
         Err(errors) => errors,

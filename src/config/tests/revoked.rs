@@ -35,7 +35,7 @@ fn every_bad_line_is_reported_with_its_number_and_no_content() {
                  user app 42 after 9\n";
     world.file(
         "revoked.txt",
-        [lines.as_bytes(), b"user app \xff\n"].concat(),
+        [lines.as_bytes(), b"user app \xff\nuser app 2714"].concat(),
     );
     let errors = world.errors(&with_list("revoked.txt"));
     let expected = [
@@ -55,6 +55,10 @@ fn every_bad_line_is_reported_with_its_number_and_no_content() {
             "may go on with \"before\" and a time in Unix seconds, and nothing else",
         ),
         (8, "is not UTF-8"),
+        (
+            9,
+            "has no line end: the list may have been read before it was written to its end",
+        ),
     ];
     let expected = expected.map(|(line, problem)| {
         format!("9:11: session.revoked: line {line} of the file revoked.txt {problem}")
@@ -90,6 +94,20 @@ fn revoked_users_without_the_address_of_chat_are_warned_about_and_single_tokens_
                    where Chat is (chat.region = \"china\", or another in which the application is)";
     assert_eq!(world.warnings(&with_list("revoked.txt")), [warning]);
     world.file("revoked.txt", format!("token {DIGEST}\n"));
+    assert_eq!(
+        world.warnings(&with_list("revoked.txt")),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn an_empty_list_is_warned_about_and_one_that_says_so_is_not() {
+    let world = World::new();
+    world.file("revoked.txt", "");
+    let warning = "9:11: session.revoked: the file revoked.txt is empty: nothing is revoked \
+                   (a comment in it says that this is meant)";
+    assert_eq!(world.warnings(&with_list("revoked.txt")), [warning]);
+    world.file("revoked.txt", "# nobody\n");
     assert_eq!(
         world.warnings(&with_list("revoked.txt")),
         Vec::<String>::new()

@@ -53,7 +53,7 @@ const DENIED: Result<(), Denied> = Err(Denied::LoggedOut);
 fn c4_a_restart_keeps_denials_dates_kicks_and_what_was_enforced_each_at_its_site() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");
-    let list = || Arc::new(Revocations::parse(b"user app eve", &["app"]).unwrap());
+    let list = || Arc::new(Revocations::parse(b"user app eve\n", &["app"]).unwrap());
     let (store, opened) = open(&path);
     assert_eq!(opened, Opened::New);
     let state = store.state("one");
@@ -235,7 +235,7 @@ fn a_failed_write_is_reported_and_made_good_by_the_next() {
 fn a_rewrite_keeps_denials_kicks_and_what_was_enforced() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");
-    let list = || Arc::new(Revocations::parse(b"user app eve", &["app"]).unwrap());
+    let list = || Arc::new(Revocations::parse(b"user app eve\n", &["app"]).unwrap());
     let (store, _) = open(&path);
     log_out(&store.state("one"), "ada", START);
     store.state("one").revoke(list(), START);

@@ -62,14 +62,15 @@ fn every_kind_of_line_denies_what_it_names_and_nothing_else() {
         ),
     ];
     for (name, text, expected) in cases {
-        assert_eq!(parse(&text).unwrap().admit(&session), expected, "{name}");
+        let list = parse(&format!("{text}\n")).unwrap();
+        assert_eq!(list.admit(&session), expected, "{name}");
     }
     let undated = Session {
         issued_at: None,
         ..session
     };
     assert_eq!(
-        parse("user app ada before 1").unwrap().admit(&undated),
+        parse("user app ada before 1\n").unwrap().admit(&undated),
         by_subject
     );
 }
@@ -114,4 +115,24 @@ fn every_line_that_is_not_understood_is_reported() {
     let errors = Revocations::parse(b"x\nuser app ada\n\xff\n", &["app"]).unwrap_err();
     let lines: Vec<_> = errors.iter().map(|error| error.line).collect();
     assert_eq!(lines, [1, 3]);
+}
+
+#[test]
+fn a_list_that_ends_within_a_line_is_refused() {
+    for text in [
+        "user app 2714",
+        "user app 1\nuser app 2714",
+        "user app 1\n# wh",
+        "user app 1\n ",
+    ] {
+        let line = text.matches('\n').count() + 1;
+        let problem = LineProblem::Unfinished;
+        assert_eq!(
+            parse(text),
+            Err(vec![LineError { line, problem }]),
+            "{text:?}"
+        );
+        assert!(parse(&format!("{text}\n")).is_ok(), "{text:?}");
+    }
+    assert!(parse("").unwrap().is_empty());
 }
