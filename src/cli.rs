@@ -71,7 +71,7 @@ impl CliError {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Config(LoadError::Invalid(_)) | Self::Refused(_) | Self::Start(_) => 1,
-            Self::Config(LoadError::Unreadable { .. })
+            Self::Config(LoadError::Unreadable { .. } | LoadError::Unsettled { .. })
             | Self::Unreadable { .. }
             | Self::Output(_) => 2,
         }

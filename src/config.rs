@@ -6,6 +6,7 @@
 //! proxy: `server` joins the two.
 
 mod error;
+mod files;
 mod listen;
 mod load;
 mod parse;

@@ -72,6 +72,12 @@ pub enum LoadError {
         /// What the system said.
         source: io::Error,
     },
+    /// Files changed each time that they were read.
+    #[error("{}: the configuration's files keep changing while they are read", file.display())]
+    Unsettled {
+        /// The configuration file, as it was named on the command line.
+        file: PathBuf,
+    },
     /// The file was read and has errors.
     #[error("{0}")]
     Invalid(Diagnostics),

@@ -4,15 +4,15 @@
 //! change of any of it can be seen.
 
 use std::cell::RefCell;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::error::{Diagnostics, Place, Report};
+use super::files;
 use super::parse::{self, Context, Found, Listed, SiteFile};
 use super::raw;
 use super::secrets::Env;
-use super::watch::{self, Watched};
+use super::watch::{self, ExpandError, Watched};
 use super::{Config, LoadError, Site};
 use crate::policy::HostName;
 
@@ -22,13 +22,23 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config,
 }
 
 /// The same, with the files that were read for it, also where it has errors.
+///
+/// What is read is what stood on the disk at one moment: where files change meanwhile, all are read again.
 pub fn load_watched(
     path: &Path,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> (Result<Config, LoadError>, Watched) {
-    let reads = Reads::default();
-    let config = Loader { env, reads: &reads }.config(path);
-    (config, reads.0.into_inner())
+    let mut watched = Watched::default();
+    for _ in 0..ATTEMPTS {
+        let reads = Reads::default();
+        let config = Loader { env, reads: &reads }.config(path);
+        watched = reads.0.into_inner();
+        if watched.as_it_is() == watched.as_read() {
+            return (config, watched);
+        }
+    }
+    let file = path.to_owned();
+    (Err(LoadError::Unsettled { file }), watched)
 }
 
 /// The files that were read so far, or should have been.
@@ -95,15 +105,24 @@ impl Loader<'_> {
     }
 
     fn expand(&self, pattern: String, report: &Report<'_>, place: &Place) -> Option<Vec<PathBuf>> {
-        let Ok(paths) = watch::expand(&pattern) else {
-            report.error(place, "is not a pattern of file names", SITES_HINT);
-            return None;
-        };
-        if paths.is_empty() {
-            report.error(place, "matches no file", SITES_HINT);
-        }
+        let expanded = watch::expand(&pattern);
         self.reads.0.borrow_mut().note_pattern(pattern);
-        Some(paths)
+        match expanded {
+            Ok(paths) => {
+                if paths.is_empty() {
+                    report.error(place, "matches no file", SITES_HINT);
+                }
+                Some(paths)
+            }
+            Err(ExpandError::Pattern) => {
+                report.error(place, "is not a pattern of file names", SITES_HINT);
+                None
+            }
+            Err(error @ ExpandError::Unreadable { .. }) => {
+                report.error(place, error.to_string(), "");
+                None
+            }
+        }
     }
 
     /// The sites in the order of their files' names, unless one has an error.
@@ -205,7 +224,7 @@ fn read_text(path: &Path) -> Result<String, LoadError> {
 
 fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?
+    files::open(path)?
         .take(MAX_CONFIG_BYTES + 1)
         .read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_CONFIG_BYTES {
@@ -227,4 +246,6 @@ fn not_utf8(path: &Path, bytes: &[u8], offset: usize) -> LoadError {
 }
 
 const SITES_HINT: &str = "sites = \"sites.d/*.toml\", one file for each site";
+/// How often files that change while they are read are read.
+const ATTEMPTS: usize = 3;
 const MAX_CONFIG_BYTES: u64 = 4 << 20;

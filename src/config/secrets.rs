@@ -3,7 +3,6 @@
 //! An error names where the secret was looked for, never what was found. Secrets that the world knows, because they are
 //! printed in a manual or come with this program, are refused outside of a demo.
 
-use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -13,6 +12,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use super::files;
 use super::load::Reads;
 use super::raw::{Table, Value, is_unexpanded};
 use crate::secret::SecretBytes;
@@ -294,11 +294,7 @@ pub(super) fn jwks_moduli(set: &[u8]) -> Vec<Vec<u8>> {
 }
 
 fn read_file(path: &Path, limit: u64) -> io::Result<(Zeroizing<Vec<u8>>, u32)> {
-    // Asked before opening: a pipe without a writer would block for good.
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
-    let file = File::open(path)?;
+    let file = files::open(path)?;
     let metadata = file.metadata()?;
     if metadata.len() > limit {
         let text = format!("larger than {} MiB", limit >> 20);

@@ -335,6 +335,14 @@ fn an_unreadable_file_is_told_apart_from_a_wrong_one() {
         load(world.folder.path(), &none),
         Err(LoadError::Unreadable { .. })
     ));
+    let fifo = world.folder.path().join("fifo");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.unwrap().success());
+    for path in [world.folder.path(), Path::new("/dev/null"), &fifo] {
+        let error = load(path, &none).unwrap_err();
+        let expected = format!("{}: cannot be read: not a regular file", path.display());
+        assert_eq!(error.to_string(), expected);
+    }
     let large = world.file("large.toml", vec![b'#'; 5 << 20]);
     assert!(matches!(
         load(&large, &none),

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -72,9 +73,49 @@ impl Watched {
     }
 }
 
-/// The files that a pattern matches, in the order of their names.
-pub(super) fn expand(pattern: &str) -> Result<Vec<PathBuf>, glob::PatternError> {
-    Ok(glob::glob(pattern)?.flatten().collect())
+/// Why it is not known which files a pattern matches.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ExpandError {
+    #[error("is not a pattern of file names")]
+    Pattern,
+    #[error("{} cannot be looked into: {source}", folder.display())]
+    Unreadable { folder: PathBuf, source: io::Error },
+}
+
+/// The files that a pattern matches, in the order of their names. A folder that cannot be looked into is an error: the
+/// sites in it would be gone.
+pub(super) fn expand(pattern: &str) -> Result<Vec<PathBuf>, ExpandError> {
+    let folders = Path::new(pattern).ancestors().skip(1);
+    let folders = folders.filter_map(|folder| folder.to_str());
+    for folders in folders.take_while(|folder| folder.contains(['*', '?', '['])) {
+        for folder in matched(folders)? {
+            check_folder(folder)?;
+        }
+    }
+    matched(pattern)
+}
+
+fn matched(pattern: &str) -> Result<Vec<PathBuf>, ExpandError> {
+    let paths = glob::glob(pattern).map_err(|_| ExpandError::Pattern)?;
+    let unreadable = |error: glob::GlobError| ExpandError::Unreadable {
+        folder: error.path().to_owned(),
+        source: error.into(),
+    };
+    paths.map(|path| path.map_err(unreadable)).collect()
+}
+
+/// What a pattern goes through has to be a folder that can be entered. Files beside folders, and links to nothing, do
+/// not count.
+fn check_folder(folder: PathBuf) -> Result<(), ExpandError> {
+    match fs::metadata(folder.join(".")) {
+        Err(source) if !is_no_folder(&source) => Err(ExpandError::Unreadable { folder, source }),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+fn is_no_folder(error: &io::Error) -> bool {
+    let kinds = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
+    kinds.contains(&error.kind())
 }
 
 fn stamp(file: &Path) -> Option<Stamp> {
@@ -139,6 +180,28 @@ mod tests {
         let watched = read();
         fs::write(path("sites/notes.txt"), "").unwrap();
         assert_eq!(watched.as_read(), watched.as_it_is(), "not one of ours");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_looked_into_hides_no_site() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir(path("a")).unwrap();
+        for name in ["a/site.toml", "notes.txt"] {
+            fs::write(path(name), "").unwrap();
+        }
+        symlink(path("nothing"), path("b")).unwrap();
+        let patterns =
+            ["*/*.toml", "*/site.toml"].map(|end| format!("{}/{end}", folder.path().display()));
+        for pattern in &patterns {
+            assert_eq!(expand(pattern).unwrap(), [path("a/site.toml")], "{pattern}");
+        }
+        symlink("c", path("c")).unwrap();
+        for pattern in &patterns {
+            let error = expand(pattern).unwrap_err().to_string();
+            let beginning = format!("{} cannot be looked into: ", path("c").display());
+            assert!(error.starts_with(&beginning), "{pattern}: {error}");
+        }
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! Several sites: a main file and one file for each.
 
+use std::cell::Cell;
+use std::os::unix::fs::symlink;
+
 use super::*;
 
 /// A site's file for one host, with the Chat key in a file of the site's own folder.
@@ -61,7 +64,7 @@ fn faults_of_all_files_are_reported_at_once_each_with_its_file() {
     fs::create_dir(world.folder.path().join("sites.d/f.toml")).unwrap();
     let errors = world.errors(&format!("{MAIN}[ops]\nlisten = 1\n"));
     let beginnings = [
-        "1:9: sites: sites.d/f.toml: cannot be read: Is a directory",
+        "1:9: sites: sites.d/f.toml: cannot be read: not a regular file",
         "3:10: ops.listen: expected a string",
         "sites.d/c.toml:1:11: is not UTF-8",
         "sites.d/a.toml:6:14: chat.sdk_app_id: must be from 1",
@@ -199,6 +202,66 @@ fn a_route_for_a_host_that_is_not_the_sites_own_is_an_error() {
         ["18:18: route[1].match.host: is none of the hosts of this site (add it to hosts)"]
     );
     world.good(&text("A.example"));
+}
+
+#[test]
+fn a_site_in_a_folder_that_cannot_be_looked_into_is_an_error_and_not_gone() {
+    let world = world();
+    let path = |name: &str| world.folder.path().join(name);
+    for name in ["a", "b"] {
+        fs::create_dir(path("sites.d").join(name)).unwrap();
+        let text = site(&format!("{name}.example")).replace("chat.key", "../chat.key");
+        world.file(&format!("sites.d/{name}/{name}.toml"), text);
+    }
+    let main = "sites = \"sites.d/*/*.toml\"\n";
+    assert_eq!(world.good(main).sites.len(), 2);
+    fs::remove_dir_all(path("sites.d/b")).unwrap();
+    symlink("b", path("sites.d/b")).unwrap();
+    let errors = world.errors(main);
+    let [error] = &errors[..] else {
+        panic!("{errors:#?}")
+    };
+    assert!(
+        error.starts_with("1:9: sites: sites.d/b cannot be looked into: "),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_configuration_is_what_stood_on_the_disk_at_one_moment() {
+    let key = |version: usize| CHAT_KEY.replace("f00d", &format!("{version:04x}"));
+    // The Chat key changes between the first site and the second, in the first `changes` attempts to read.
+    let load = |changes: usize| {
+        let world = world();
+        let path = world.file("config.toml", MAIN);
+        let lookups = Cell::new(0);
+        let env = |name: &str| {
+            let (attempt, site) = (lookups.get() / 2, lookups.get() % 2);
+            if site == 0 && attempt < changes {
+                let draft = world.file("draft", key(attempt));
+                fs::rename(draft, world.folder.path().join("sites.d/chat.key")).unwrap();
+            }
+            lookups.set(lookups.get() + 1);
+            world.env.get(name).cloned()
+        };
+        let (config, watched) = load_watched(&path, &env);
+        assert_eq!(watched.as_read() == watched.as_it_is(), config.is_ok());
+        (config, lookups.get() / 2)
+    };
+    for changes in 1..=2 {
+        let (config, attempts) = load(changes);
+        assert_eq!(attempts, changes + 1);
+        let latest = SecretKey::parse(&key(changes - 1)).unwrap();
+        for site in config.unwrap().sites {
+            let active = site.chat.keys.active();
+            assert!(active.is_same_as(&latest), "{} {changes}", site.name);
+        }
+    }
+    let (config, attempts) = load(usize::MAX);
+    assert_eq!(attempts, 3);
+    let error = config.unwrap_err().to_string();
+    let end = "config.toml: the configuration's files keep changing while they are read";
+    assert!(error.ends_with(end), "{error}");
 }
 
 #[test]
