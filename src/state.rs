@@ -165,7 +165,7 @@ impl State {
         self.admit_login(session, read)
     }
 
-    /// The same for a login that cannot wait for a kick that is under way: the UserSig is dated [`MAX_AHEAD`] then, and
+    /// The same for a login that cannot wait for a kick that is under way, or that it hurries: the UserSig is dated [`MAX_AHEAD`] then, and
     /// holds if the kick lands before.
     pub fn generation_past_kick(
         &self,
@@ -222,6 +222,20 @@ impl State {
         self.users.is_kick_wanted(ticket)
     }
 
+    /// The turn of a queued kick has come: whether it is to be sent, and is [under way](Self::is_kick_under_way) from now
+    /// on. Not when a login [hurried](Self::hurry_kick) it, nor when a later logout took its place.
+    pub fn begin_kick(&self, ticket: &KickTicket) -> bool {
+        self.users.begin_kick(ticket)
+    }
+
+    /// A login comes: the user's kick, if it still queues, is under way from now on and to be sent by the caller at once.
+    /// Later it would void what the login gets. As any that a login came since, it is not tried again.
+    pub fn hurry_kick(&self, user: &UserId) -> Option<KickTicket> {
+        let ticket = self.users.hurry_kick(user)?;
+        self.outbox.add(Key::User(*user));
+        Some(ticket)
+    }
+
     /// Whether the first attempt of a kick is under way, for which a login of this user waits (bounded by the caller).
     pub fn is_kick_under_way(&self, user: &UserId) -> bool {
         self.users.is_kick_under_way(user)
@@ -232,8 +246,8 @@ impl State {
         self.users.pending_kicks()
     }
 
-    /// Puts the operator's list in force. Returns a kick for every user on it that was not on the list before, with the
-    /// generation already raised.
+    /// Puts the operator's list in force. Returns a queued kick for every user on it that was not on the list before, with
+    /// the generation already raised.
     pub fn revoke(&self, revocations: Arc<Revocations>, now: UnixTime) -> Vec<KickTicket> {
         // Denied first, raised after, as in a logout.
         self.revocations.store(Arc::clone(&revocations));
@@ -243,7 +257,7 @@ impl State {
         }
         let raise = |user: &UserId| {
             self.outbox.add(Key::User(*user));
-            self.users.start_kick(user, now)
+            self.users.queue_kick(user, now)
         };
         difference.users.iter().map(raise).collect()
     }

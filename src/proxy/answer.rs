@@ -5,6 +5,7 @@
 //! app's own bytes as they are.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, HeaderValue, TRANSFER_ENCODING};
@@ -22,6 +23,7 @@ use crate::json::insert::{InsertError, insert};
 use crate::json::parse_object;
 use crate::metrics::AnswerOutcome;
 use crate::rejection::Rejection;
+use crate::time::UnixTime;
 use crate::token::BearerToken;
 use crate::token::extract::ExtractError;
 
@@ -72,7 +74,7 @@ impl UserSigProxy {
             let cookie = CookieScope {
                 request_headers: &session.req_header().headers,
                 secure: !ctx.plain_loopback,
-                now: ctx.now,
+                now: now(),
             };
             let names = &ctx.site()?.settings.names;
             inject::into_response(response, names, (inject, user, login), &cookie)?;
@@ -137,7 +139,7 @@ impl UserSigProxy {
         if new_session.source.is_in_body() {
             return None;
         }
-        let found = new_session.source.from_headers(&response.headers, ctx.now);
+        let found = new_session.source.from_headers(&response.headers, now());
         self.log_in(found, ctx)
     }
 
@@ -231,10 +233,12 @@ impl UserSigProxy {
                 ExtractError::Conflict => Rejection::TokenConflict,
                 ExtractError::Invalid(error) => Rejection::Token(error),
             })
-            .and_then(|token| site.settings.authorizer.log_in(&token, ctx.now));
+            .and_then(|token| site.settings.authorizer.log_in(&token, now()));
         self.count_user(ctx.site_name(), user.as_ref());
-        if user.is_err() {
-            self.count_answer(ctx, AnswerOutcome::SessionRefused);
+        match &user {
+            // It cannot wait, so it is dated past the kick.
+            Ok(user) => _ = site.settings.logouts.hurry_kick(&user.user_id),
+            Err(_) => self.count_answer(ctx, AnswerOutcome::SessionRefused),
         }
         user.ok()
     }
@@ -242,6 +246,11 @@ impl UserSigProxy {
     fn count_answer(&self, ctx: &RequestContext, outcome: AnswerOutcome) {
         self.metrics.count_answer(ctx.site_name(), outcome);
     }
+}
+
+/// The answer may come much later than its request, and with a token that was issued in between.
+fn now() -> UnixTime {
+    UnixTime::from(SystemTime::now())
 }
 
 /// Whether a login may belong into the body of an answer with this status, as far as its header tells.

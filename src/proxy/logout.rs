@@ -3,6 +3,10 @@
 //! The order is the safety of it. What the state says is on disk before the client hears of a logout or a renewal; the kick follows in
 //! the background, is tried again until Chat takes it, and gives way to a new login. What was issued until it landed is
 //! never handed out again.
+//!
+//! The kicks of a list queue, a few at a time. A login of a user whose kick has not had its turn does not wait for the
+//! queue and does not cancel the kick either: that is sent at once, the login waits for this one attempt as after a
+//! logout, and no later attempt voids what it got.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -11,7 +15,7 @@ use async_trait::async_trait;
 use http::StatusCode;
 use parking_lot::RwLock;
 use pingora::proxy::Session as PingoraSession;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep};
 
 use super::context::RequestContext;
@@ -84,7 +88,10 @@ impl Logouts {
         let ticket = self.state.log_out(session, now());
         self.keeper.keep().await;
         let logouts = Arc::clone(self);
-        tokio::spawn(async move { logouts.kick(&ticket, None).await });
+        tokio::spawn(async move {
+            sleep(ticket.send_from.saturating_since(now())).await;
+            logouts.kick(&ticket, None).await;
+        });
     }
 
     /// Puts the operator's list in force. The tickets are of those who are new on it, for [`Self::kick_all`].
@@ -112,9 +119,23 @@ impl Logouts {
             logouts.keeper.keep().await;
             for ticket in tickets {
                 let logouts = Arc::clone(&logouts);
-                tokio::spawn(async move { logouts.kick(&ticket, Some(&logouts.pace)).await });
+                tokio::spawn(async move { logouts.kick_in_turn(&ticket).await });
             }
         });
+    }
+
+    /// Sends the user's kick now if it still queues, because a login comes. Whether a kick is under way, for which that had
+    /// better wait.
+    pub(super) fn hurry_kick(self: &Arc<Self>, user: &UserId) -> bool {
+        if let Some(ticket) = self.state.hurry_kick(user) {
+            let logouts = Arc::clone(self);
+            tokio::spawn(async move {
+                logouts.keeper.keep().await;
+                sleep(ticket.send_from.saturating_since(now())).await;
+                logouts.kick(&ticket, None).await;
+            });
+        }
+        self.state.is_kick_under_way(user)
     }
 
     /// Waits for the first attempt of a user's kick, but not for long: a login in between would be kicked with the rest.
@@ -125,18 +146,19 @@ impl Logouts {
         }
     }
 
-    /// Whether a login of the user had better wait.
-    pub(super) fn is_kick_under_way(&self, user: &UserId) -> bool {
-        self.state.is_kick_under_way(user)
+    /// Waits for a place; only then may a login wait for the kick.
+    async fn kick_in_turn(&self, ticket: &KickTicket) {
+        sleep(ticket.send_from.saturating_since(now())).await;
+        let place = self.pace.acquire().await.ok();
+        if self.state.begin_kick(ticket) {
+            self.kick(ticket, place).await;
+        }
     }
 
-    async fn kick(&self, ticket: &KickTicket, pace: Option<&Semaphore>) {
-        sleep(ticket.send_from.saturating_since(now())).await;
-        let is_first = self.state.is_kick_under_way(&ticket.user);
-        if !is_first && !self.state.is_kick_wanted(ticket) {
-            // One of an earlier process: a login came before it.
-            return;
-        }
+    /// Sends a kick that is under way until it lands or is not wanted any more. With a place of those that take turns,
+    /// each attempt needs one.
+    async fn kick(&self, ticket: &KickTicket, mut place: Option<SemaphorePermit<'_>>) {
+        let is_in_turn = place.is_some();
         let mut pause = FIRST_PAUSE;
         for _ in 0..ATTEMPTS {
             let Some(kicker) = self.kicker.read().clone() else {
@@ -144,14 +166,8 @@ impl Logouts {
                 self.state.kick_failed(ticket);
                 return;
             };
-            let answer = {
-                // Never closed.
-                let _place = match pace {
-                    Some(pace) => pace.acquire().await.ok(),
-                    None => None,
-                };
-                kicker.kick(&ticket.user).await
-            };
+            let answer = kicker.kick(&ticket.user).await;
+            drop(place.take());
             if answer == KickAnswer::Landed {
                 self.state.kick_landed(ticket, now());
                 self.report(&ticket.user, answer);
@@ -164,6 +180,9 @@ impl Logouts {
             }
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
+            if is_in_turn {
+                place = self.pace.acquire().await.ok();
+            }
             if !self.state.is_kick_wanted(ticket) {
                 return;
             }
@@ -212,7 +231,8 @@ impl Site {
         }
         let logouts = &self.settings.logouts;
         match decision.as_ref().ok().and_then(logging_in) {
-            Some(user) if logouts.is_kick_under_way(&user) => {
+            // A renewal is not made twice; it is dated ahead already.
+            Some((user, is_renewal)) if logouts.hurry_kick(&user) && !is_renewal => {
                 logouts.wait_for_kick(&user).await;
                 self.decide_again(session)
             }
@@ -237,13 +257,13 @@ impl Site {
     }
 }
 
-/// The user whom a permit hands a UserSig; a renewal has its own pause.
-fn logging_in(permit: &Permit) -> Option<UserId> {
+/// The user whom a permit hands a UserSig, and whether that is a renewal.
+fn logging_in(permit: &Permit) -> Option<(UserId, bool)> {
     let Caller::User(user) = &permit.caller else {
         return None;
     };
-    let is_login = user.login.is_some() && permit.target != Target::UserSigRenewal;
-    is_login.then_some(user.user_id)
+    let is_renewal = permit.target == Target::UserSigRenewal;
+    user.login.as_ref().map(|_| (user.user_id, is_renewal))
 }
 
 /// Several logouts within a second push the date of the next UserSig ahead, which is soon over.

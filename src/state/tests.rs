@@ -414,6 +414,62 @@ fn a_list_denies_and_kicks_each_new_user_once() {
     assert_eq!(kicked("user app ada", later(9)), 1);
 }
 
+/// A state with a list under which ada must log in anew, the kick for it, and a session that is new enough.
+fn listed() -> (State, KickTicket) {
+    let (state, list) = (state(), b"user app ada before 1700000000");
+    let list = Revocations::parse(list, &["app"]).unwrap();
+    let ticket = state.revoke(Arc::new(list), START);
+    (state, ticket[0])
+}
+
+#[test]
+fn a_kick_for_a_list_is_under_way_from_its_turn_on_and_has_one() {
+    let (state, ticket) = listed();
+    assert!(state.is_kick_wanted(&ticket) && !state.is_kick_under_way(&ticket.user));
+    assert!(state.begin_kick(&ticket));
+    assert!(state.is_kick_under_way(&ticket.user));
+    assert_eq!(state.hurry_kick(&ticket.user), None);
+    assert!(!state.begin_kick(&ticket));
+    assert!(state.kick_failed(&ticket), "no login came");
+}
+
+#[test]
+fn a_login_hurries_a_queued_kick_and_ends_its_retries() {
+    let (state, ticket) = listed();
+    let token_a = token("aa.bb.cc");
+    let new = session(&token_a, &ticket.user);
+    state.generation(&new, later(5)).unwrap();
+    assert!(state.is_kick_wanted(&ticket), "the old UserSig still works");
+    assert_eq!(state.hurry_kick(&ticket.user), Some(ticket));
+    assert!(state.is_kick_under_way(&ticket.user));
+    assert!(!state.begin_kick(&ticket), "its turn is over");
+    assert_eq!(state.hurry_kick(&ticket.user), None);
+    assert!(!state.kick_failed(&ticket));
+    assert!(!state.begin_kick(&ticket));
+}
+
+#[test]
+fn a_later_logout_takes_the_place_of_a_queued_kick() {
+    let (state, ticket) = listed();
+    let token_a = token("aa.bb.cc");
+    let logout = state.log_out(&session(&token_a, &ticket.user), later(5));
+    assert!(!state.begin_kick(&ticket));
+    assert!(state.is_kick_under_way(&ticket.user) && state.is_kick_wanted(&logout));
+}
+
+#[test]
+fn c7_a_login_that_cannot_wait_is_dated_past_a_queued_kick_too() {
+    let (state, ticket) = listed();
+    let token_a = token("aa.bb.cc");
+    let new = session(&token_a, &ticket.user);
+    let past = state.generation_past_kick(&new, later(5)).unwrap();
+    assert_eq!(past.not_before, later(5).saturating_add(MAX_AHEAD));
+    assert!(state.hurry_kick(&ticket.user).is_some());
+    state.kick_landed(&ticket, later(6));
+    let usual = state.generation_past_kick(&new, later(20)).unwrap();
+    assert!(usual.not_before < later(20), "no kick is to come");
+}
+
 /// Logouts and hand-outs of one user on many threads: whoever was handed out a generation after a raise was done has
 /// the new one, and nobody gets one with a session whose logout is done.
 #[test]

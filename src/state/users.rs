@@ -60,9 +60,9 @@ impl Users {
         }
     }
 
-    /// The same for a login that cannot wait for a kick under way.
+    /// The same for a login that cannot wait for a kick under way or about to be.
     pub(super) fn read_past_kick(&self, user: &UserId, now: UnixTime) -> (Generation, bool) {
-        if !self.is_kick_under_way(user) {
+        if !self.with(user, Record::is_kick_ahead).unwrap_or(false) {
             return self.read(user, now);
         }
         self.observe(now);
@@ -94,6 +94,28 @@ impl Users {
             record.raise(number, self.latest_near(now));
             record.start_kick();
             record.ticket(user)
+        })
+    }
+
+    pub(super) fn queue_kick(&self, user: &UserId, now: UnixTime) -> KickTicket {
+        self.update(user, |record, number| {
+            record.raise(number, self.latest_near(now));
+            record.queue_kick();
+            record.ticket(user)
+        })
+    }
+
+    pub(super) fn begin_kick(&self, ticket: &KickTicket) -> bool {
+        self.update(&ticket.user, |record, _| record.begin_kick(ticket.number))
+    }
+
+    pub(super) fn hurry_kick(&self, user: &UserId) -> Option<KickTicket> {
+        // Every request with a login asks; next to none has one.
+        if !self.with(user, Record::is_kick_queued).unwrap_or(false) {
+            return None;
+        }
+        self.update(user, |record, _| {
+            record.hurry_kick().then(|| record.ticket(user))
         })
     }
 

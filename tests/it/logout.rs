@@ -204,13 +204,7 @@ fn c7_a_login_answer_during_a_kick_carries_a_user_sig_that_is_later_than_the_kic
         }
         _ => stream.write_all(&answer("204 No Content", "", "")).is_ok(),
     });
-    let route = r#"[[route]]
-match = { path = "/api/login", methods = ["POST"] }
-access = "public"
-session_from_response = { json = "/access_token" }
-inject = { response_json = "/chat" }
-"#;
-    let proxy = Proxy::start(&format!("{}{route}", settings(&app, chat.address)));
+    let proxy = Proxy::start(&format!("{}{LOGIN}", settings(&app, chat.address)));
     let ended = session("42");
     login(&proxy, &ended);
     log_out(&proxy, &ended, "");
@@ -430,6 +424,59 @@ fn a_ban_voids_the_user_sig_at_chat_and_before_lets_the_user_log_in_anew() {
     assert_eq!(login(&proxy, &twin), sigs[2]);
 }
 
+/// Chat does not answer, so that the queue does not move: whoever logs in gets his kick at once, and his alone.
+#[test]
+fn c7_a_login_waits_for_its_own_kick_only_and_no_queued_one_voids_it() {
+    let (app, folder) = (echo(), TempDir::new().unwrap());
+    let released = Arc::<Mutex<Vec<String>>>::default();
+    let let_go = released.clone();
+    let chat = App::with(move |request, stream| {
+        let user = user_of(request);
+        while !let_go.lock().unwrap().contains(&user) {
+            thread::park_timeout(POLL);
+        }
+        stream.write_all(&answer("200 OK", "", LANDED)).is_ok()
+    });
+    let release = |user: &str| released.lock().unwrap().push(user.to_owned());
+    let list = folder.path().join("revoked.txt");
+    std::fs::write(&list, "").unwrap();
+    let settings = with_list(&app, chat.address, &list, "");
+    let proxy = Proxy::start(&settings.replacen("[runtime]", &format!("{LOGIN}[runtime]"), 1));
+    let at = now();
+    let new = |user: &str| sign(&json!({ "sub": user, "exp": at + 600, "iat": at }));
+    let users: Vec<_> = (0..LISTED).map(|number| format!("u{number}")).collect();
+    let lines = users
+        .iter()
+        .map(|user| format!("user app {user} before {at}\n"));
+    revoke(&proxy, &list, &lines.collect::<String>(), 2);
+    let under_way: Vec<_> = (0..KICKS_AT_ONCE).map(|_| user_of(&chat.next())).collect();
+    let mut queued = users.iter().filter(|user| !under_way.contains(user));
+    let (first, second) = (queued.next().unwrap(), queued.next().unwrap());
+
+    login(&proxy, &new("unlisted"));
+    let sig = thread::scope(|scope| {
+        let login = scope.spawn(|| login(&proxy, &new(first)));
+        assert_eq!(user_of(&chat.next()), *first);
+        release(first);
+        login.join().unwrap()
+    });
+    let asked = now();
+    let body = json!({ "access_token": new(second) }).to_string();
+    let answer = answer("200 OK", "Content-Type: application/json\r\n", &body);
+    let length = answer.len();
+    let head = format!("POST /api/login HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+    let answer = send(proxy.address, [head.as_bytes(), &answer].concat()).json();
+    assert!(answer["chat"]["expiresAt"].as_u64().unwrap() - LIFETIME >= asked + 2);
+    assert_eq!(user_of(&chat.next()), *second);
+
+    users.iter().for_each(|user| release(user));
+    wait_for_kicks(&proxy, "landed", LISTED);
+    let rest: Vec<_> = chat.seen().iter().map(user_of).collect();
+    assert_eq!(rest.len(), LISTED as usize - KICKS_AT_ONCE - 2, "{rest:?}");
+    assert!(!rest.contains(first) && !rest.contains(second));
+    assert_eq!(login(&proxy, &new(first)), sig);
+}
+
 #[test]
 fn a_ban_is_kicked_once_also_over_a_restart() {
     let (app, chat, folder) = (app(), Chat::start(), TempDir::new().unwrap());
@@ -507,6 +554,15 @@ fn app() -> App {
         };
         write!(stream, "HTTP/1.1 {status} X\r\n{length}\r\n").is_ok()
     })
+}
+
+/// Answers with what it is sent.
+fn echo() -> App {
+    App::with(|request, stream| stream.write_all(&request.body).is_ok())
+}
+
+fn user_of(kick: &Recorded) -> String {
+    body_of(kick)["UserID"].as_str().unwrap().to_owned()
 }
 
 /// A Chat that answers what it is told, and then with success.
@@ -636,6 +692,16 @@ fn body_of(request: &Recorded) -> Value {
 const KICKS_FAILED: &str = "kicks_total{result=\"failed\",site=\"default\"}";
 const KICKS_LANDED: &str = "kicks_total{result=\"landed\",site=\"default\"}";
 
+const LOGIN: &str = r#"[[route]]
+match = { path = "/api/login", methods = ["POST"] }
+access = "public"
+session_from_response = { json = "/access_token" }
+inject = { response_json = "/chat" }
+"#;
+/// Of a list.
+const KICKS_AT_ONCE: usize = 8;
+/// More than have their turn at once.
+const LISTED: u32 = 12;
 const LANDED: &str = r#"{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}"#;
 /// Of a UserSig, in seconds.
 const LIFETIME: u64 = 7 * 86_400;

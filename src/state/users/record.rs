@@ -25,8 +25,26 @@ pub(super) struct Record {
 /// A kick that has not landed.
 struct Kick {
     number: u64,
-    under_way: bool,
+    stage: Stage,
     login_since: AtomicBool,
+}
+
+/// How far the first attempt of a kick is. While it queues, a login does not end it but [hurries](Record::hurry_kick) it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Queued,
+    UnderWay,
+    Failed,
+}
+
+impl Kick {
+    fn new(number: u64, stage: Stage) -> Self {
+        Self {
+            number,
+            stage,
+            login_since: AtomicBool::new(false),
+        }
+    }
 }
 
 impl Record {
@@ -54,10 +72,10 @@ impl Record {
         self.generation
     }
 
-    /// The generation for a login that cannot wait for the kick under way: dated as far ahead as may be, so that the kick
-    /// does not reach what is issued.
+    /// The generation for a login that cannot wait for a kick under way, or hurried by it: dated as far ahead as may be, so
+    /// that the kick does not reach what is issued.
     pub(super) fn hand_out_past_kick(&mut self, number: u64, now: UnixTime) -> Generation {
-        if self.is_kick_under_way() {
+        if self.is_kick_ahead() {
             let not_before = self.generation.not_before;
             self.generation = Generation {
                 number,
@@ -132,12 +150,36 @@ impl Record {
         floor.is_some_and(|floor| session.is_issued_before(floor.before))
     }
 
+    /// Wants a kick whose first attempt is made at once.
     pub(super) fn start_kick(&mut self) {
-        self.kick = Some(Kick {
-            number: self.generation.number,
-            under_way: true,
-            login_since: AtomicBool::new(false),
-        });
+        self.kick = Some(Kick::new(self.generation.number, Stage::UnderWay));
+    }
+
+    /// Wants a kick whose turn is yet to come.
+    pub(super) fn queue_kick(&mut self) {
+        self.kick = Some(Kick::new(self.generation.number, Stage::Queued));
+    }
+
+    /// The turn of a kick has come: whether it is to be sent.
+    pub(super) fn begin_kick(&mut self, number: u64) -> bool {
+        let is_wanted = self.is_kick_wanted(number);
+        match self.kick.as_mut().filter(|_| is_wanted) {
+            Some(kick) if kick.stage != Stage::UnderWay => {
+                kick.stage = Stage::UnderWay;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// A login comes: a kick that queues begins, and is not tried again.
+    pub(super) fn hurry_kick(&mut self) -> bool {
+        let is_queued = self.is_kick_queued();
+        if let Some(kick) = self.kick.as_mut().filter(|_| is_queued) {
+            kick.stage = Stage::UnderWay;
+            *kick.login_since.get_mut() = true;
+        }
+        is_queued
     }
 
     pub(super) fn ticket(&self, user: &UserId) -> KickTicket {
@@ -159,7 +201,7 @@ impl Record {
 
     pub(super) fn kick_failed(&mut self, number: u64) {
         if let Some(kick) = self.kick.as_mut().filter(|kick| kick.number == number) {
-            kick.under_way = false;
+            kick.stage = Stage::Failed;
         }
     }
 
@@ -173,10 +215,28 @@ impl Record {
     }
 
     pub(super) fn is_kick_under_way(&self) -> bool {
-        self.kick.as_ref().is_some_and(|kick| kick.under_way)
+        self.is_kick_at(Stage::UnderWay)
     }
 
+    pub(super) fn is_kick_queued(&self) -> bool {
+        self.is_kick_at(Stage::Queued) && self.is_kick_pending()
+    }
+
+    /// Whether a kick reaches what is issued now.
+    pub(super) fn is_kick_ahead(&self) -> bool {
+        self.is_kick_under_way() || self.is_kick_queued()
+    }
+
+    fn is_kick_at(&self, stage: Stage) -> bool {
+        self.kick.as_ref().is_some_and(|kick| kick.stage == stage)
+    }
+
+    /// Ends the retries of a kick that has begun.
     pub(super) fn count_login(&self) -> bool {
+        !self.is_kick_at(Stage::Queued) && self.end_attempts()
+    }
+
+    fn end_attempts(&self) -> bool {
         let kick = self.kick.as_ref();
         kick.is_some_and(|kick| !kick.login_since.swap(true, Ordering::AcqRel))
     }
@@ -228,14 +288,11 @@ impl Record {
         };
         if !with_kick {
             // A login there, or a kick that landed.
-            let _ = is_ended_elsewhere && self.count_login();
+            let _ = is_ended_elsewhere && self.end_attempts();
             return;
         }
-        self.kick = change.kick.then(|| Kick {
-            number: self.generation.number,
-            under_way: false,
-            login_since: AtomicBool::new(false),
-        });
+        let number = self.generation.number;
+        self.kick = change.kick.then(|| Kick::new(number, Stage::Queued));
     }
 }
 

@@ -1,7 +1,43 @@
 //! Answers that begin no session: nothing is issued, and the answer is the app's own.
 
+use std::thread;
+use std::time::Duration;
+
 use super::*;
 use crate::support::tokens::{session, sign, sign_with};
+
+/// The app takes a while and issues then: the clock of the answer counts, not that of the request.
+#[test]
+fn a_token_that_is_issued_while_the_request_waits_is_not_from_the_future() {
+    for ahead in [0, 30] {
+        let app = App::with(move |request, stream| {
+            let asked = now();
+            while now() < asked + 2 {
+                thread::park_timeout(Duration::from_millis(5));
+            }
+            let at = now() + ahead;
+            let token = sign(&serde_json::json!({ "sub": "42", "iat": at, "exp": at + 600 }));
+            let bytes = match request.target.as_str() {
+                "/header" => json(&format!("X-Session: {token}\r\n"), "{}"),
+                _ => json("", body_with(&token)),
+            };
+            stream.write_all(&bytes).is_ok()
+        });
+        let exact = "[session]\nleeway = \"0s\"\n";
+        let proxy = Proxy::start(&typical_config(&app).replacen("[session]\n", exact, 1));
+        for path in ["/json", "/header"] {
+            let response = log_in(&proxy, path, "");
+            match ahead {
+                0 => {
+                    let text = response.text();
+                    take_login(&text, "\"chat\":", "42");
+                }
+                _ => assert_no_login(&response),
+            }
+        }
+        assert_eq!(count(&proxy, "injected"), if ahead == 0 { 2 } else { 0 });
+    }
+}
 
 #[test]
 fn a8_a_login_that_fails_with_200_issues_nothing() {
