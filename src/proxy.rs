@@ -57,7 +57,7 @@ pub use logout::{Keeper, Kicker, Logouts};
 pub use rest_call::{ChatAnswer, ChatApi, RestGateway};
 pub use site::{Bounds, Site, SiteSettings, Sites};
 pub use upstream::{
-    Balance, Check, CheckRequest, Location, Roots, RootsError, Thresholds, Timeouts,
+    Balance, Check, CheckRequest, Location, MAX_ATTEMPTS, Roots, RootsError, Thresholds, Timeouts,
     UpstreamSettings, Upstreams,
 };
 
@@ -237,6 +237,19 @@ impl ProxyHttp for UserSigProxy {
         error: Box<Error>,
     ) -> Box<Error> {
         ctx.tries.note_failed(error)
+    }
+
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        ctx: &mut RequestContext,
+        reused: bool,
+    ) -> Box<Error> {
+        let may_repeat = session.req_header().method.is_idempotent()
+            && !session.as_ref().retry_buffer_truncated();
+        ctx.tries.note_broken(error, may_repeat, reused)
     }
 
     async fn upstream_request_filter(

@@ -14,6 +14,7 @@ mod shutdown;
 mod sites;
 mod store;
 mod upstreams;
+mod versions;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -32,7 +33,7 @@ use crate::chat_client::ChatClientError;
 use crate::config::{Config, Runtime};
 use crate::key_source::KeySourceError;
 use crate::metrics::Metrics;
-use crate::proxy::{ForwardingRules, RootsError, UserSigProxy};
+use crate::proxy::{ForwardingRules, MAX_ATTEMPTS, RootsError, UserSigProxy};
 use crate::state::Limits as StateLimits;
 use crate::state::local::{LocalStore, Opened, StoreError};
 use crate::time::UnixTime;
@@ -108,6 +109,7 @@ impl Runner {
         };
         let conf = ServerConf {
             threads,
+            max_retries: MAX_ATTEMPTS,
             grace_period_seconds: Some(runtime.grace_period.as_secs()),
             graceful_shutdown_timeout_seconds: Some(runtime.shutdown_timeout.as_secs()),
             ..ServerConf::default()
@@ -138,6 +140,7 @@ impl Runner {
         let workshop = Arc::new(workshop);
         let (listen, ops_address) = (config.listen.clone(), config.ops);
         let options = server_options(&config.runtime);
+        let patience = config.runtime.downstream_read_timeout;
         let reloader = Reloader::start(
             workshop.clone(),
             certificates.clone(),
@@ -157,7 +160,8 @@ impl Runner {
         };
         let proxy = UserSigProxy::new(workshop.sites.clone(), metrics, forwarding);
         let conf = &self.server.configuration;
-        let mut service = listeners::service(conf, proxy, options, &listen, &certificates)?;
+        let mut service =
+            listeners::service(conf, proxy, (options, patience), &listen, &certificates)?;
         service.threads = Some(self.threads);
         self.server.add_service(service);
         self.add_background(reloader, store);

@@ -3,6 +3,8 @@
 //! A client can also have a header dropped, by nominating it in `Connection`. What the walk or the app decides by must
 //! not be dropped between the two.
 
+use std::collections::BTreeSet;
+
 use http::header::{CONNECTION, HeaderMap, HeaderName};
 
 use crate::policy::header_name::{fold, is_alias, is_stripped};
@@ -21,22 +23,33 @@ pub struct InjectedNames {
     pub cookie: String,
 }
 
+impl InjectedNames {
+    fn headers(&self) -> [String; 3] {
+        [&self.user_id, &self.user_sig, &self.sdk_app_id].map(|name| fold(name.as_str()))
+    }
+}
+
 /// Decides which request headers a client may not send, and which it may not have dropped.
 pub(super) struct Stripper {
-    ours: [String; 3],
+    ours: BTreeSet<String>,
     tokens: Vec<String>,
 }
 
 impl Stripper {
-    /// For these injected names, and these headers that may carry the session token.
+    /// For these injected names, those of other sites, and these headers that may carry the session token. What another
+    /// site injects and this one reads its token from stays.
     pub(super) fn new<'a>(
         names: &InjectedNames,
+        of_others: &[InjectedNames],
         tokens: impl Iterator<Item = &'a HeaderName>,
     ) -> Self {
+        let tokens: Vec<_> = tokens.map(|name| fold(name.as_str())).collect();
+        let is_read = |name: &String| tokens.iter().any(|token| is_alias(token, name));
+        let others = of_others.iter().flat_map(InjectedNames::headers);
+        let others = others.filter(|name| !is_read(name));
         Self {
-            ours: [&names.user_id, &names.user_sig, &names.sdk_app_id]
-                .map(|name| fold(name.as_str())),
-            tokens: tokens.map(|name| fold(name.as_str())).collect(),
+            ours: others.chain(names.headers()).collect(),
+            tokens,
         }
     }
 
@@ -71,8 +84,7 @@ impl Stripper {
     }
 
     fn is_ours_alone(&self, name: &str) -> bool {
-        let [user_id, user_sig, sdk_app_id] = &self.ours;
-        is_stripped(name, &[user_id, user_sig, sdk_app_id])
+        is_stripped(name, &[]) || self.ours.iter().any(|ours| is_alias(name, ours))
     }
 }
 
@@ -92,8 +104,14 @@ mod tests {
             sdk_app_id: HeaderName::from_static("x-chat-sdkappid"),
             cookie: "chat_usersig".into(),
         };
+        let others = InjectedNames {
+            user_id: HeaderName::from_static("x-other-userid"),
+            // Read here as a session token.
+            sdk_app_id: HeaderName::from_static("x-session"),
+            ..names.clone()
+        };
         let token = HeaderName::from_static("x-session");
-        Stripper::new(&names, [&token].into_iter())
+        Stripper::new(&names, &[others], [&token].into_iter())
     }
 
     fn stripped(sent: &[&str]) -> Vec<String> {
@@ -118,6 +136,7 @@ mod tests {
             "X.Chat.UserSig",
             "x-chat-userid",
             "X_CHAT_SDKAPPID",
+            "X_Other_UserID",
         ] {
             assert_eq!(stripped(&[name]), [name.to_lowercase()], "{name}");
         }
@@ -131,6 +150,7 @@ mod tests {
             "Chat-UserSig",
             "X-Chat",
             "Authorization",
+            "X-Session",
         ];
         assert!(stripped(&others).is_empty());
     }

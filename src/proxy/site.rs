@@ -96,8 +96,11 @@ impl Sites {
             any_host: None,
             by_host: HashMap::new(),
         };
+        let sites: Vec<_> = sites.into_iter().collect();
+        let names = sites.iter().map(|(_, settings)| settings.names.clone());
+        let names: Vec<_> = names.collect();
         for (hosts, settings) in sites {
-            let site = Arc::new(Site::new(settings, bounds));
+            let site = Arc::new(Site::new(settings, bounds, &names));
             if hosts.is_empty() {
                 all.any_host = Some(Arc::clone(&site));
             }
@@ -127,9 +130,11 @@ impl Sites {
 }
 
 impl Site {
-    fn new(settings: SiteSettings, bounds: Bounds) -> Self {
+    /// Strips what any site injects: several may stand before the same app, which believes each of them.
+    fn new(settings: SiteSettings, bounds: Bounds, all_names: &[InjectedNames]) -> Self {
+        let tokens = settings.authorizer.token_headers();
         Self {
-            stripper: Stripper::new(&settings.names, settings.authorizer.token_headers()),
+            stripper: Stripper::new(&settings.names, all_names, tokens),
             settings,
             bounds,
         }

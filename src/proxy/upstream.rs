@@ -4,7 +4,8 @@
 //! left out while its checks fail, or while connections to it do; when none is good all are tried, so that with one
 //! server, or a check that errs, nothing is worse than without. A connection that fails is tried elsewhere for any
 //! request, because nothing of it was sent; at most three, each address once, within one `connect_timeout`. What was
-//! sent is never sent again but by the framework's rule: idempotent methods, on a connection that was reused.
+//! sent is sent again once at most, by the framework's rule: idempotent methods, on a connection that was reused or where
+//! HTTP/2 says that the request was not processed.
 //!
 //! [`Upstreams`] are built without any traffic and take the health of servers that stay from an earlier set, so that a
 //! reload loses none; [`Upstreams::run`] checks them until its future says that they were replaced.
@@ -185,7 +186,7 @@ pub(super) struct Upstream {
     http2: bool,
     timeouts: Timeouts,
     check: Option<Check>,
-    /// Keeps connections apart that were made under other roots.
+    /// Keeps connections apart that were made under other roots or for another site.
     group: u64,
 }
 
@@ -211,7 +212,7 @@ impl Upstream {
         };
         let servers: Vec<_> = settings.servers.into_iter().map(server).collect();
         let mut hasher = DefaultHasher::new();
-        settings.roots.hash(&mut hasher);
+        (site, &settings.roots).hash(&mut hasher);
         Self {
             site: site.clone(),
             name,
@@ -370,6 +371,8 @@ impl Upstream {
     }
 }
 
+/// What the framework may make of one request: three connections that are looked for, and one request sent again.
+pub const MAX_ATTEMPTS: usize = MAX_TRIES + 1;
 /// A tunnel without a frame or ping in either direction for this long is taken for dead.
 pub(super) const WEBSOCKET_IDLE: Duration = Duration::from_secs(3600);
 /// Requests at the same time on one connection of HTTP/2; the server may allow fewer.

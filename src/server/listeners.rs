@@ -7,9 +7,10 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use pingora::apps::{HttpServerOptions, ServerApp};
+use pingora::apps::{HttpServerApp, HttpServerOptions, ServerApp};
 use pingora::listeners::ListenerConfig;
 use pingora::listeners::tls::TlsSettings;
 use pingora::protocols::Stream;
@@ -22,17 +23,18 @@ use tokio::net::TcpSocket;
 use super::StartError;
 use super::certificates::CertificateStore;
 use super::proxy_protocol::ProxyProtocol;
+use super::versions::Versions;
 use crate::config::{Listen, ListenAddress, Listener, Transport};
 use crate::proxy::UserSigProxy;
 
 /// What handles a connection: first its PROXY header, then the proxy.
 pub(super) struct Connections<A> {
-    app: Arc<A>,
+    app: Versions<A>,
     proxy_protocol: Option<ProxyProtocol>,
 }
 
 #[async_trait]
-impl<A: ServerApp + Send + Sync + 'static> ServerApp for Connections<A> {
+impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Connections<A> {
     async fn process_new(
         self: &Arc<Self>,
         mut stream: Stream,
@@ -45,7 +47,7 @@ impl<A: ServerApp + Send + Sync + 'static> ServerApp for Connections<A> {
         {
             return None;
         }
-        self.app.process_new(stream, shutdown).await
+        self.app.process(stream, shutdown).await
     }
 
     async fn cleanup(&self) {
@@ -53,19 +55,19 @@ impl<A: ServerApp + Send + Sync + 'static> ServerApp for Connections<A> {
     }
 }
 
-/// The service of the proxy.
+/// The service of the proxy; `patience` is for the first bytes of a connection.
 pub(super) fn service(
     conf: &Arc<ServerConf>,
     proxy: UserSigProxy,
-    options: HttpServerOptions,
+    (options, patience): (HttpServerOptions, Duration),
     listen: &Listen,
     certificates: &CertificateStore,
 ) -> Result<Service<Connections<HttpProxy<UserSigProxy>>>, StartError> {
     let mut app = http_proxy(conf, proxy);
-    app.server_options = Some(options);
+    app.server_options = Some(options.clone());
     let proxy_protocol = ProxyProtocol::new(listen);
     let connections = Connections {
-        app: Arc::new(app),
+        app: Versions::new(app, &options, patience),
         proxy_protocol: proxy_protocol.clone(),
     };
     let mut service = Service::new("proxy".to_owned(), connections);

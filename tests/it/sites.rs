@@ -228,6 +228,45 @@ fn c2_sites_that_trust_the_same_secret_share_neither_user_sigs_nor_renewals() {
     assert_eq!(login("b.example"), b);
 }
 
+/// Two sites before one app, which believes what either of them injects.
+#[test]
+fn h1_sites_before_the_same_app_strip_each_other_s_names_and_share_no_connection() {
+    let app = App::start();
+    let more = "[[route]]\nmatch = { path = \"/open\" }\naccess = \"public\"\n";
+    let named = format!("{more}[inject]\nuser_id_header = \"X-Backoffice-User\"\n");
+    let a = site("a", "\"a.example\"", SDK_APP_ID, app.address, more);
+    let b = site("b", "\"b.example\"", SDK_APP_ID + 1, app.address, &named);
+    let proxy = Proxy::start_with_files(
+        MAIN,
+        &[
+            ("sites.d/a.toml", &a),
+            ("sites.d/a.chat", CHAT_KEY),
+            ("sites.d/a.session", SECRET),
+            ("sites.d/b.toml", &b),
+            ("sites.d/b.chat", OTHER_KEY),
+            ("sites.d/b.session", OTHER_SECRET),
+        ],
+    );
+    let mut connections = Vec::new();
+    for (number, host) in ["a", "b", "a", "b"].iter().enumerate() {
+        let forged = "X-Backoffice-User: root\r\nX_Chat_UserID: root\r\nX-Plain: root\r\n";
+        let request = format!("GET /open HTTP/1.1\r\nHost: {host}.example\r\n{forged}\r\n");
+        assert_eq!(send(proxy.address, request).status, 200);
+        let seen = app.next();
+        let kept = seen.headers.iter().filter(|(_, value)| value == "root");
+        let kept: Vec<_> = kept.map(|(name, _)| name.to_lowercase()).collect();
+        assert_eq!(kept, ["x-plain"], "{host}");
+        connections.push(seen.connection);
+        proxy.log_lines(number + 1, |line| line["path"] == "/open");
+    }
+    assert_ne!(connections[0], connections[1]);
+    assert_eq!(
+        connections[..2],
+        connections[2..],
+        "each site keeps its own"
+    );
+}
+
 #[test]
 fn c2_a_logout_at_one_site_ends_no_session_of_another_that_trusts_the_same_secret() {
     let app = App::start();

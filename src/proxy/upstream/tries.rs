@@ -20,6 +20,8 @@ pub(in crate::proxy) struct Tries {
     since: Option<Instant>,
     chosen: Option<Chosen>,
     reason: Option<String>,
+    /// Whether the request was sent twice.
+    repeated: bool,
 }
 
 /// The server that a request is at.
@@ -53,6 +55,22 @@ impl Tries {
             Some(upstream) => upstream.failed(self, error),
             None => error,
         }
+    }
+
+    /// What was sent has no answer. It is sent once more by the framework's rule, where it may be repeated, and never a
+    /// third time: a request that takes the app down must not take it down again and again.
+    pub(in crate::proxy) fn note_broken(
+        &mut self,
+        mut error: Box<Error>,
+        may_repeat: bool,
+        reused: bool,
+    ) -> Box<Error> {
+        match may_repeat && !self.repeated {
+            true => error.retry.decide_reuse(reused),
+            false => error.set_retry(false),
+        }
+        self.repeated |= error.retry();
+        error
     }
 
     pub(super) fn belong_to(&mut self, upstream: &Arc<Upstream>) {

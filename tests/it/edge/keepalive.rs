@@ -60,6 +60,26 @@ fn an_idle_connection_is_closed() {
     }
 }
 
+/// Fewer bytes than the preface of HTTP/2 has, for which the framework waits without limit.
+#[test]
+fn a_connection_that_does_not_begin_is_closed_and_a_short_request_is_answered() {
+    let app = App::start();
+    let proxy = typical(&app, "[runtime]\ndownstream_read_timeout = \"1s\"\n");
+    for start in ["", "GET", "PRI * HTTP/2.0\r\n"] {
+        let mut connection = Connection::open(proxy.address);
+        connection.write(start);
+        assert!(connection.is_closed(), "{start:?}");
+    }
+    let short = "GET / HTTP/1.0\r\n\r\n";
+    assert!(short.len() < 24);
+    assert_eq!(send(proxy.address, short).status, 404);
+    // One that looks like the preface at first, and one that comes in parts.
+    let mut connection = Connection::open(proxy.address);
+    connection.write("P");
+    connection.write("RI /public/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(connection.read_response(false).unwrap().status, 200);
+}
+
 /// A body that does not come ends after the time between two reads.
 #[test]
 fn a_body_that_stops_is_given_up() {

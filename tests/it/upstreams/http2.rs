@@ -1,5 +1,6 @@
 //! Servers that speak HTTP/2.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -243,6 +244,39 @@ fn a_server_that_takes_its_leave_fails_no_request_that_may_be_sent_again() {
     }
     assert_eq!(app.take().len(), 20);
     assert!(app.front.handshakes().len() > 1);
+}
+
+#[test]
+fn a_stream_that_is_refused_is_tried_again_once() {
+    for (refusals, status) in [(1, 200), (usize::MAX, 502)] {
+        let (seen, asked) = (
+            Arc::<Mutex<Vec<_>>>::default(),
+            Arc::<AtomicUsize>::default(),
+        );
+        let counter = asked.clone();
+        let refuse = move |stream: TlsStream<TcpStream>| {
+            let (seen, counter) = (seen.clone(), counter.clone());
+            async move {
+                let Ok(mut connection) = h2::server::handshake(stream).await else {
+                    return;
+                };
+                while let Some(Ok((request, mut respond))) = connection.accept().await {
+                    match counter.fetch_add(1, Ordering::SeqCst) < refusals {
+                        true => respond.send_reset(h2::Reason::REFUSED_STREAM),
+                        false => {
+                            seen.lock().unwrap().push(request);
+                            let _ = respond.send_response(Response::new(()), true);
+                        }
+                    }
+                }
+            }
+        };
+        let front = Front::tls_with(Certificate::App, &["h2"], refuse);
+        let proxy = proxy(&[https(front.address)], &lines());
+        assert_eq!(get(proxy.address, "/", "").status, status);
+        proxy.log_line(|line| line["path"] == "/");
+        assert_eq!(asked.load(Ordering::SeqCst), 2, "{refusals} refused");
+    }
 }
 
 /// HTTP/2 has no place for a request that names no host, so it goes over HTTP/1.1 as it always did.

@@ -2,7 +2,9 @@
 
 use std::net::TcpStream;
 use std::slice;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::front::{Certificate, Front, key_file};
@@ -10,6 +12,7 @@ use super::{answer, http, https, is_healthy, named, proxy, turns, wait_for};
 use crate::support::proxy::free_address;
 use crate::support::{App, Connection, get, send};
 
+const KEPT: usize = 6;
 const RARELY: &str = "health = { interval = \"1h\" }";
 
 fn post(body: &str) -> String {
@@ -83,6 +86,35 @@ fn a_get_on_a_kept_connection_that_was_closed_is_sent_again() {
     assert_eq!(seen.len(), 3);
     assert_eq!(seen[0].connection, seen[1].connection);
     assert_ne!(seen[1].connection, seen[2].connection);
+}
+
+/// Many kept connections are no reason to take the app down with each of them.
+#[test]
+fn a_get_that_has_no_answer_is_sent_twice_at_most() {
+    let together = Barrier::new(KEPT);
+    let app = App::with(move |request, stream| {
+        if request.target == "/" {
+            together.wait();
+        }
+        request.target != "/die" && answer(stream, "hello")
+    });
+    let proxy = proxy(&[http(app.address)], "");
+    thread::scope(|scope| {
+        for _ in 0..KEPT {
+            scope.spawn(|| assert_eq!(get(proxy.address, "/", "").status, 200));
+        }
+    });
+    proxy.log_lines(KEPT, |line| line["path"] == "/");
+    let kept: Vec<_> = app.seen().iter().map(|seen| seen.connection).collect();
+    let response = get(proxy.address, "/die", "");
+    assert_eq!(
+        (response.status, response.code().as_str()),
+        (502, "upstream_invalid")
+    );
+    proxy.log_line(|line| line["path"] == "/die");
+    let seen = app.seen();
+    assert_eq!(seen.len(), 2);
+    assert!(kept.contains(&seen[0].connection));
 }
 
 #[test]
