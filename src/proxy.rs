@@ -15,6 +15,7 @@ mod access;
 mod answer;
 mod context;
 mod cors;
+mod failure;
 mod forwarding;
 mod headers;
 mod inject;
@@ -36,7 +37,6 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::StatusCode;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
@@ -367,36 +367,6 @@ impl ProxyHttp for UserSigProxy {
 
     fn request_summary(&self, _: &Session, ctx: &RequestContext) -> String {
         format!("request {}", ctx.request_id)
-    }
-}
-
-impl UserSigProxy {
-    /// Answers for a failed upstream, unless the app's own answer has begun. Gives the status for the framework.
-    async fn respond_failure(
-        &self,
-        session: &mut Session,
-        ctx: &mut RequestContext,
-        rejection: Rejection,
-    ) -> u16 {
-        if let Some(name) = &ctx.upstream
-            && upstream::is_failure(&rejection)
-        {
-            let code = rejection.code();
-            self.metrics
-                .count_upstream_failure(ctx.site_name(), name, code);
-        }
-        let status = rejection.status().as_u16();
-        let has_begun = session.response_written().is_some_and(|header| {
-            header.status == StatusCode::SWITCHING_PROTOCOLS || !header.status.is_informational()
-        });
-        if !has_begun {
-            session.set_keepalive(None);
-            let origins = self.origins(ctx);
-            // A client that left cannot be told.
-            let _ = respond::with_rejection(session, origins, ctx.refused(), &rejection).await;
-        }
-        ctx.reject(rejection);
-        status
     }
 }
 
