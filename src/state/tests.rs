@@ -416,7 +416,7 @@ fn a_list_denies_and_kicks_each_new_user_once() {
 
 /// A state with a list under which ada must log in anew, the kick for it, and a session that is new enough.
 fn listed() -> (State, KickTicket) {
-    let (state, list) = (state(), b"user app ada before 1700000000");
+    let (state, list) = (state(), b"user app ada before 1700000000\n");
     let list = Revocations::parse(list, &["app"]).unwrap();
     let ticket = state.revoke(Arc::new(list), START);
     (state, ticket[0])
