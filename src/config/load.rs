@@ -68,7 +68,7 @@ impl Loader<'_> {
         self.reads.note(path);
         let text = read_text(path)?;
         let report = Report::new(path, &text);
-        let found = raw::parse(&text, &report, parse::MAIN_KEYS, |root| {
+        let found = raw::parse(&text, &report, &parse::main_keys(), |root| {
             Some(parse::main_file(root, folder(path), self.env, self.reads))
         });
         let Some(Found {

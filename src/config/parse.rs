@@ -317,7 +317,12 @@ fn settings(
 }
 
 /// The keys that may stand at the top of the main file.
-pub(super) const MAIN_KEYS: &[&str] = &[
+pub(super) fn main_keys() -> Vec<&'static str> {
+    [PROCESS_KEYS, SITE_KEYS].concat()
+}
+
+/// The keys of what the sites share.
+const PROCESS_KEYS: &[&str] = &[
     "demo",
     "secret_files",
     "listen",
@@ -326,17 +331,6 @@ pub(super) const MAIN_KEYS: &[&str] = &[
     "log",
     "store",
     "sites",
-    "hosts",
-    "cors",
-    "upstream",
-    "chat",
-    "session",
-    "identity",
-    "routes",
-    "route",
-    "inject",
-    "usersig_endpoint",
-    "rest_api",
 ];
 
 /// The keys that may stand at the top of a site's file.
