@@ -25,7 +25,8 @@
 //!               = Permit
 //!             authorize once more      after a wait, seconds at most: for a key that the token names and nobody knows yet,
 //!                                      for a kick of the user that is under way
-//!           proxy::rest_call           (REST calls only) read the body, rest_api::{policy, admit, budget}, chat_client
+//!           proxy::rest_call           (REST calls only) read the body, rest_api::{policy, admit, group_role, budget},
+//!                                      chat_client
 //!   ─▶ Chat                            ✗ 400 · 403 · 413 · 429 · 502 · 503 · 504
 //!           proxy::upstream_peer       a healthy server; a connection that fails is tried at another one
 //!           proxy::upstream_request_filter   inject into the request: here, nowhere earlier

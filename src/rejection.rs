@@ -75,7 +75,7 @@ pub enum Rejection {
 
 impl Rejection {
     /// Every public code, for counters that exist from the start.
-    pub const CODES: [&'static str; 33] = [
+    pub const CODES: [&'static str; 35] = [
         "host_invalid",
         "unknown_host",
         "path_ambiguous",
@@ -96,6 +96,8 @@ impl Rejection {
         "command_not_allowed",
         "acting_account_not_allowed",
         "body_not_allowed",
+        "group_role_not_allowed",
+        "group_role_unknown",
         "body_invalid",
         "budget_used_up",
         "chat_paused",
@@ -299,6 +301,7 @@ mod tests {
     use crate::rest_api::acting::ActingError;
     use crate::rest_api::admit::{AdmitError, BodyError};
     use crate::rest_api::budget::{Exceeded, Scope};
+    use crate::rest_api::group_role::{NoGroupRole, RoleUnknown};
     use crate::rest_api::outcome::AnswerError;
 
     /// One of each public code.
@@ -326,6 +329,8 @@ mod tests {
             Rejection::RestApi(Refusal::NotAllowed),
             Rejection::RestApi(Refusal::NotAdmitted(ActingError::Foreign.into())),
             Rejection::RestApi(Refusal::NotAdmitted(AdmitError::OtherApp)),
+            Rejection::RestApi(Refusal::GroupRole(NoGroupRole::NotMember)),
+            Rejection::RestApi(Refusal::RoleUnknown(RoleUnknown::Timeout)),
             Rejection::RestApi(Refusal::Body(BodyError::Syntax)),
             Rejection::RestApi(Refusal::Budget(Exceeded {
                 scope: Scope::App,

@@ -9,6 +9,7 @@
 //! catalog   name → command                 ✗ 403 unless it is known
 //! policy    command, role, issuer → rules  ✗ 403
 //! admit     body, as a rule allows it      ✗ 400 · 403 · 413
+//! role      (some rules) in the group      ✗ 403 · 502 · 503 · 504
 //! budget    a place in the second          ✗ 429
 //! sign      the URI                        outcome: what Chat's answer means
 //! ```
@@ -21,11 +22,14 @@ pub mod admit;
 pub mod budget;
 pub mod catalog;
 pub mod condition;
+pub mod group_role;
 mod loose;
 pub mod outcome;
 pub mod policy;
 pub mod refusal;
 pub mod sign;
+
+use std::time::Duration;
 
 use self::address::Prefix;
 use self::budget::Limits;
@@ -43,6 +47,8 @@ pub struct Settings {
     pub policy: Policy,
     /// How often, where that differs from what is documented.
     pub limits: Limits,
+    /// How long a role that Chat told is believed.
+    pub group_role_max_age: Duration,
     /// The HTTP status of an answer of Chat.
     pub http_status: HttpStatus,
 }

@@ -10,9 +10,10 @@ use crate::rest_api::policy::{AllowedRoles, Policy, Rule};
 
 /// List the commands of Chat's REST API
 ///
-/// One a line, with tabs between: service/command, risk, the body's field that says who acts (or -), calls a second for
-/// the whole app, whether a call may be repeated, description. With --config, the column before the description says
-/// who may call it: for each rule its name, the roles and the issuers, and who may act; - is nobody.
+/// One a line, with tabs between: service/command, risk, the body's field that says who acts (or -), the one that names the
+/// group in which a rule may ask for the caller's role (or -), calls a second for the whole app, whether a call may be
+/// repeated, description. With --config, the column before the description says who may call it: for each rule its name,
+/// the roles and the issuers, who may act, and the roles in the group; - is nobody.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   usersig-proxy commands --risk destructive --risk app-secret
@@ -71,10 +72,12 @@ impl Commands {
 
 fn line(command: &Command, allowed: Option<&str>) -> String {
     let acting = command.acting.as_ref().map(ToString::to_string);
+    let group = command.group.as_ref().map(ToString::to_string);
     let mut columns = vec![
         command.name.to_string(),
         command.risk.to_string(),
         acting.unwrap_or_else(|| "-".to_owned()),
+        group.unwrap_or_else(|| "-".to_owned()),
         command.rate.to_string(),
         if command.repeatable { "yes" } else { "no" }.to_owned(),
     ];
@@ -112,7 +115,14 @@ fn describe(rule: &Rule, command: &Command) -> String {
         true => "",
         false => " on conditions",
     };
-    format!("{}: {roles}{issuers}{acting}{conditions}", rule.label)
+    let group_role = match &rule.group_role {
+        Some(roles) => format!(" as {roles} of the group"),
+        None => String::new(),
+    };
+    format!(
+        "{}: {roles}{issuers}{acting}{group_role}{conditions}",
+        rule.label
+    )
 }
 
 fn parse_risk(text: &str) -> Result<Risk, String> {

@@ -1,4 +1,5 @@
-//! Calls of Chat's REST API through the proxy: read the body, hold it to the policy, take a place in the budgets, call.
+//! Calls of Chat's REST API through the proxy: read the body, hold it to the policy, ask for the caller's role in a group where
+//! a rule wants one, take a place in the budgets, call.
 //!
 //! Nothing of the client's request goes to Chat but its body, and that only as a rule admits it. The call is made by a
 //! [`ChatApi`], which knows the credential; here it is never seen. Each call leaves one audit line, allowed or refused.
@@ -15,16 +16,20 @@ use pingora::{Error, Result};
 use tokio::time::timeout;
 
 use super::context::RequestContext;
+use super::known_roles::KnownRoles;
 use super::{UserSigProxy, internal, respond};
 use crate::authorize::{RestCall, User};
-use crate::identity::ReservedNames;
+use crate::identity::{ReservedNames, UserId};
 use crate::rejection::Rejection;
 use crate::rest_api::HttpStatus;
-use crate::rest_api::admit::{Body, BodyError, Bounds, MAX_BODY_BYTES};
+use crate::rest_api::admit::{
+    Admission, Admitted, Body, BodyError, Bounds, ByRole, MAX_BODY_BYTES,
+};
 use crate::rest_api::budget::Budgets;
 use crate::rest_api::catalog::Command;
-use crate::rest_api::outcome::Answer;
-use crate::rest_api::policy::{Denial, Policy, RestCaller};
+use crate::rest_api::group_role::{self, RoleUnknown, Told};
+use crate::rest_api::outcome::{Answer, Class};
+use crate::rest_api::policy::{Denial, Grant, Policy, RestCaller};
 use crate::rest_api::refusal::Refusal;
 use crate::usersig::SdkAppId;
 
@@ -50,6 +55,8 @@ pub struct RestGateway {
     pub policy: Policy,
     /// How often.
     pub budgets: Box<dyn Budgets>,
+    /// Who has which role in a group.
+    pub roles: KnownRoles,
     /// Makes the calls.
     pub chat: Arc<dyn ChatApi>,
     /// The administrators, in whose name nobody acts.
@@ -69,6 +76,8 @@ struct Record {
     concerns: Vec<String>,
     acting: Vec<String>,
     error_code: Option<i64>,
+    /// What became of the question for a role, where this call asked it.
+    asked: Option<Class>,
 }
 
 impl UserSigProxy {
@@ -86,6 +95,10 @@ impl UserSigProxy {
         let mut record = Record::default();
         let answered = gateway.call(session, &user, &call, &mut record).await?;
         record.log(ctx, &user, &call, &answered);
+        if let Some(class) = record.asked {
+            let calls = self.metrics.rest_calls();
+            calls.count(&site.settings.name, group_role::GET_ROLE, class);
+        }
         match answered {
             Ok(answer) => {
                 self.metrics.rest_calls().count(
@@ -116,7 +129,8 @@ impl UserSigProxy {
 }
 
 impl RestGateway {
-    /// In the order of cost: who may call it at all, the body, what of it is allowed, a place in the budgets, the call.
+    /// In the order of cost: who may call it at all, the body, what of it is allowed, by whom in the group, a place in the
+    /// budgets, the call.
     async fn call(
         &self,
         session: &mut Session,
@@ -140,37 +154,92 @@ impl RestGateway {
         let Some(text) = read_body(session).await? else {
             return Ok(Err(Refusal::Body(BodyError::TooLarge)));
         };
-        let body = match Body::parse(&text) {
-            Ok(body) => body,
-            Err(error) => return Ok(Err(Refusal::Body(error))),
-        };
-        record.concerns = body
-            .concerns(MAX_CONCERNED)
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
+        Ok(match Body::parse(&text) {
+            Ok(body) => self.call_with(&body, &grant, &caller, record).await,
+            Err(error) => Err(Refusal::Body(error)),
+        })
+    }
+
+    async fn call_with(
+        &self,
+        body: &Body<'_>,
+        grant: &Grant<'_>,
+        caller: &RestCaller<'_>,
+        record: &mut Record,
+    ) -> Result<ChatAnswer, Refusal> {
+        let concerns = body.concerns(MAX_CONCERNED).into_iter();
+        record.concerns = concerns.map(str::to_owned).collect();
         let bounds = Bounds {
             reserved: &self.reserved,
             sdk_app_id: self.sdk_app_id,
         };
-        let admitted = match body.admit(&grant, &caller, bounds) {
-            Ok(admitted) => admitted,
-            Err(refused) => {
-                record.rule = Some(refused.nearest.label.clone());
-                return Ok(Err(Refusal::NotAdmitted(refused.reason)));
+        let admission = body.admit(grant, caller, bounds).map_err(|refused| {
+            record.rule = Some(refused.nearest.label.clone());
+            Refusal::NotAdmitted(refused.reason)
+        })?;
+        let admitted = match admission {
+            Admission::Given(admitted) => admitted,
+            Admission::ByRole(waiting) => {
+                self.admit_by_role(waiting, caller.user_id, record).await?
             }
         };
         record.rule = Some(admitted.rule.label.clone());
         record.acting.clone_from(&admitted.acting);
-        let taken = self
-            .budgets
-            .take(grant.command, &user.user_id, self.started.elapsed());
-        if let Err(exceeded) = taken {
-            return Ok(Err(Refusal::Budget(exceeded)));
-        }
+        self.budgets
+            .take(grant.command, &caller.user_id, self.started.elapsed())
+            .map_err(Refusal::Budget)?;
         let answer = self.chat.call(grant.command, &admitted.body).await;
         record.error_code = answer.as_ref().ok().map(|answer| answer.answer.error_code);
-        Ok(answer)
+        if group_role::may_change_roles(grant.command) {
+            // Also when no answer came: the call may have been made.
+            match body.group(grant.command) {
+                Some(group) => self.roles.forget(group),
+                None => self.roles.forget_all(),
+            }
+        }
+        answer
+    }
+
+    /// Asks Chat for the caller's role in the group, unless it was told a moment ago.
+    async fn admit_by_role<'p, 'b>(
+        &self,
+        waiting: ByRole<'p, 'b>,
+        user: UserId,
+        record: &mut Record,
+    ) -> Result<Admitted<'p, 'b>, Refusal> {
+        record.rule = Some(waiting.first().label.clone());
+        let question = self.ask_role(waiting.group(), user, &mut record.asked);
+        let clock = || self.started.elapsed();
+        let told = self
+            .roles
+            .role(waiting.group(), user, clock, question)
+            .await;
+        if let Err(Refusal::RoleUnknown(RoleUnknown::Refused(error_code))) = told {
+            record.error_code = Some(error_code);
+        }
+        waiting.with(told?).map_err(|refused| {
+            record.rule = Some(refused.nearest.label.clone());
+            Refusal::GroupRole(refused.reason)
+        })
+    }
+
+    /// A call as any other: it takes its place in the budgets.
+    async fn ask_role(
+        &self,
+        group: &str,
+        user: UserId,
+        asked: &mut Option<Class>,
+    ) -> Result<Told, Refusal> {
+        let command = self.policy.catalog().find(group_role::GET_ROLE);
+        let command = command.ok_or(Refusal::RoleUnknown(RoleUnknown::NotTold))?;
+        self.budgets
+            .take(command, &user, self.started.elapsed())
+            .map_err(Refusal::Budget)?;
+        let question = group_role::question(group, &user);
+        let called = self.chat.call(command, question.as_bytes()).await;
+        let told = called.map_err(Refusal::of_question)?;
+        *asked = Some(told.answer.class);
+        Ok(group_role::read(&told.answer, &told.body, &user)?)
     }
 }
 

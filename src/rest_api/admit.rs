@@ -2,18 +2,23 @@
 //!
 //! What is admitted reads the same to every JSON reader: one object in UTF-8, no member twice in any spelling, not deep. Its
 //! bytes go to Chat as the client wrote them; only an acting field that was absent is written into them. The rules of a
-//! grant are tried one after the other, and the first that the body fits is the one that allowed the call.
+//! grant are tried one after the other, and the first that the body fits is the one that allowed the call. Rules that ask for the
+//! caller's role in a group come last: what they allow waits for that role, and no call is made before.
+
+mod by_role;
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::Value;
 
+pub use self::by_role::{ByRole, NotByRole};
 use super::acting::{Acting, ActingError, ActingRule};
 use super::catalog::Command;
 use super::condition::ConditionError;
-use super::loose;
+use super::group_role::GroupError;
 use super::policy::{Grant, RestCaller, Rule};
+use super::loose;
 use crate::identity::ReservedNames;
 use crate::json::insert::insert;
 use crate::json::{self, JsonError, Object};
@@ -74,6 +79,15 @@ pub struct Admitted<'p, 'b> {
     pub acting: Vec<String>,
 }
 
+/// What the rules say of a call with this body.
+#[derive(Debug)]
+pub enum Admission<'p, 'b> {
+    /// It may go to Chat.
+    Given(Admitted<'p, 'b>),
+    /// It may if the caller has the right role in the group that it is about.
+    ByRole(ByRole<'p, 'b>),
+}
+
 /// A call that no rule admits with this body.
 #[derive(Debug, PartialEq)]
 pub struct NotAdmitted<'p> {
@@ -92,6 +106,9 @@ pub enum AdmitError {
     /// It does not meet a condition.
     #[error("{0}")]
     Condition(#[from] ConditionError),
+    /// It does not name the one group in which the caller's role counts.
+    #[error("{0}")]
+    Group(#[from] GroupError),
     /// It speaks of another application.
     #[error("the body names another SDKAppID")]
     OtherApp,
@@ -129,6 +146,12 @@ impl AdmitError {
             Self::Condition(ConditionError::Type) => "condition_type",
             Self::Condition(ConditionError::TooMany) => "condition_too_many",
             Self::Condition(ConditionError::Misspelled) => "condition_misspelled",
+            Self::Group(GroupError::Missing) => "group_missing",
+            Self::Group(GroupError::WrongType) => "group_wrong_type",
+            Self::Group(GroupError::Several) => "group_several",
+            Self::Group(GroupError::Misspelled) => "group_misspelled",
+            Self::Group(GroupError::Form) => "group_form",
+            Self::Group(GroupError::OtherTopic) => "group_other_topic",
             Self::OtherApp => "other_app",
         }
     }
@@ -164,34 +187,46 @@ impl<'b> Body<'b> {
         grant: &Grant<'p>,
         caller: &RestCaller<'_>,
         bounds: Bounds<'_>,
-    ) -> Result<Admitted<'p, 'b>, NotAdmitted<'p>> {
-        let mut tried = self.try_rule(grant, grant.first, caller, bounds);
+    ) -> Result<Admission<'p, 'b>, NotAdmitted<'p>> {
+        let mut outcome = self.try_rule(grant.command, grant.first, caller, bounds);
         for rule in &grant.others {
-            tried = tried.or_else(|first| {
-                let next = self.try_rule(grant, rule, caller, bounds);
-                next.map_err(|_| first)
-            });
+            let next = || self.try_rule(grant.command, rule, caller, bounds);
+            outcome = match outcome {
+                Ok(Admission::Given(_)) => return outcome,
+                Ok(Admission::ByRole(waiting)) => Ok(match next() {
+                    Ok(Admission::Given(given)) => Admission::Given(given),
+                    Ok(Admission::ByRole(other)) => Admission::ByRole(waiting.or(&other)),
+                    Err(_) => Admission::ByRole(waiting),
+                }),
+                Err(first) => next().map_err(|_| first),
+            };
         }
-        tried
+        outcome
     }
 
     fn try_rule<'p>(
         &self,
-        grant: &Grant<'_>,
+        command: &Command,
         rule: &'p Rule,
         caller: &RestCaller<'_>,
         bounds: Bounds<'_>,
-    ) -> Result<Admitted<'p, 'b>, NotAdmitted<'p>> {
-        let command = grant.command;
-        match self.judge(command, rule, caller, bounds) {
-            Ok((body, acting)) => Ok(Admitted { rule, body, acting }),
-            Err(reason) => Err(NotAdmitted {
-                nearest: rule,
-                reason,
-            }),
-        }
+    ) -> Result<Admission<'p, 'b>, NotAdmitted<'p>> {
+        let refused = |reason: AdmitError| NotAdmitted {
+            nearest: rule,
+            reason,
+        };
+        let group = self.group_of(command, rule);
+        let group = group.map_err(|error| refused(error.into()))?;
+        let judged = self.judge(command, rule, caller, bounds);
+        let (body, acting) = judged.map_err(refused)?;
+        let admitted = Admitted { rule, body, acting };
+        Ok(match group {
+            None => Admission::Given(admitted),
+            Some(group) => Admission::ByRole(ByRole::new(group, admitted)),
+        })
     }
 
+    /// The body that is sent by a rule, and who acts in it.
     fn judge(
         &self,
         command: &Command,
@@ -216,6 +251,20 @@ impl<'b> Body<'b> {
             accounts.push(name.to_owned());
         }
         Ok((self.completed(&acting, name)?, accounts))
+    }
+
+    /// The group in which the rule asks for a role.
+    fn group_of(&self, command: &Command, rule: &Rule) -> Result<Option<&str>, GroupError> {
+        match (&rule.group_role, &command.group) {
+            (None, _) => Ok(None),
+            (Some(_), Some(field)) => field.find(&self.object).map(Some),
+            (Some(_), None) => Err(GroupError::Missing),
+        }
+    }
+
+    /// The one group that it names in the field of the command; `None` also where that is not plain.
+    pub fn group(&self, command: &Command) -> Option<&str> {
+        command.group.as_ref()?.find(&self.object).ok()
     }
 
     /// The text with the acting account wherever it was missing.

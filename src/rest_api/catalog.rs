@@ -12,6 +12,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 pub use self::risk::{Risk, RiskError};
+use super::group_role::GroupField;
 
 /// A command with all that is known of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Command {
     pub risk: Risk,
     /// The body's field that says which account acts; without the field in the body the admin account does.
     pub acting: Option<ActingField>,
+    /// The body's field that names the group, where the call is about one whose members have roles.
+    pub group: Option<GroupField>,
     /// How many calls a second Chat takes of it from the whole app.
     pub rate: NonZeroU32,
     /// Whether a call whose answer was lost may be sent again.
@@ -182,6 +185,10 @@ fn parse_line(line: &'static str) -> Option<Command> {
             "-" => None,
             field => Some(ActingField::parse(field).ok()?),
         },
+        group: match next()? {
+            "-" => None,
+            field => Some(GroupField::parse(field).ok()?),
+        },
         rate: next()?.parse().ok()?,
         repeatable: match next()? {
             "yes" => true,
@@ -193,7 +200,7 @@ fn parse_line(line: &'static str) -> Option<Command> {
     columns.next().is_none().then_some(command)
 }
 
-fn is_word(text: &str) -> bool {
+pub(super) fn is_word(text: &str) -> bool {
     let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     !text.is_empty() && text.bytes().all(is_letter)
 }
@@ -247,6 +254,8 @@ mod tests {
         );
         let acting = catalog.commands().filter(|one| one.acting.is_some());
         assert_eq!(acting.count(), 64);
+        let group = catalog.commands().filter(|one| one.group.is_some());
+        assert_eq!(group.count(), 44);
         for (name, rate) in [
             ("openim/sendmsg", 200),
             ("openim/batchsendmsg", 200),

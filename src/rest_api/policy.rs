@@ -2,7 +2,7 @@
 //!
 //! A call is allowed when one rule covers the command and the caller and admits the body. So the order of the rules changes
 //! nothing but which of them is named in the log: rules by command are tried before rules by service and risk, those
-//! before rules by service, those before rules by risk. A rule that cannot matter, and two that say different things about
+//! before rules by service, those before rules by risk, and at last those for which Chat must be asked. A rule that cannot matter, and two that say different things about
 //! the same callers of a command, are faults, since the one who wrote them expects something else. What cannot be
 //! undone or concerns the whole app is only allowed by a rule that names the command.
 
@@ -17,6 +17,7 @@ pub use self::roles::{AllowedRoles, Roles};
 use super::acting::ActingAccount;
 use super::catalog::{Catalog, Command, CommandName, Risk};
 use super::condition::Condition;
+use super::group_role::GroupRoles;
 use crate::identity::UserId;
 
 /// One rule: to whom it allows what.
@@ -33,6 +34,9 @@ pub struct Rule {
     /// Who may stand in the acting field; [`ActingAccount::Caller`] when it does not say. It has no meaning for a command
     /// without such a field.
     pub acting: Option<ActingAccount>,
+    /// The roles of which the caller must have one in the group that the body names; Chat is asked before the call. Such a
+    /// rule covers only commands whose body names one.
+    pub group_role: Option<GroupRoles>,
     /// What else the body must be.
     pub conditions: Vec<Condition>,
 }
@@ -118,9 +122,12 @@ impl Policy {
         for command in catalog.commands() {
             let mut covering: Vec<_> = (0..rules.len())
                 .filter_map(|index| Some((rules.get(index)?, index)))
-                .filter(|(rule, _)| rule.selector.covers(command))
+                .filter(|(rule, _)| rule.covers(command))
                 .collect();
-            covering.sort_by_key(|(rule, index)| (rule.selector.width(), *index));
+            covering.sort_by_key(|(rule, index)| {
+                let asks = rule.group_role.is_some();
+                (asks, rule.selector.width(), *index)
+            });
             let indices: Vec<usize> = covering.into_iter().map(|(_, index)| index).collect();
             by_command.insert(command.name.clone(), indices);
         }
@@ -168,6 +175,11 @@ impl Policy {
         indices.filter_map(|index| self.rules.get(*index))
     }
 
+    /// Whether a rule asks for the caller's role in a group.
+    pub fn asks_for_roles(&self) -> bool {
+        self.rules.iter().any(|rule| rule.group_role.is_some())
+    }
+
     /// The commands that the site knows.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
@@ -178,6 +190,12 @@ impl Rule {
     /// Who may stand in the acting field.
     pub fn acting(&self) -> &ActingAccount {
         self.acting.as_ref().unwrap_or(&ActingAccount::Caller)
+    }
+
+    /// Whether it can allow a call of the command.
+    pub fn covers(&self, command: &Command) -> bool {
+        let can_ask = self.group_role.is_none() || command.group.is_some();
+        can_ask && self.selector.covers(command)
     }
 
     fn lack_of(&self, caller: &RestCaller<'_>) -> Option<Lack> {

@@ -11,7 +11,8 @@ use serde_json::json;
 
 use super::admit::{AdmitError, BodyError};
 use super::budget::{Exceeded, Scope};
-use super::outcome::AnswerError;
+use super::group_role::{NoGroupRole, RoleError, RoleUnknown};
+use super::outcome::{AnswerError, Class};
 use super::policy::Denial;
 
 /// Why a call is refused, or has no answer of Chat.
@@ -27,6 +28,10 @@ pub enum Refusal {
     NotAdmitted(AdmitError),
     /// The body is not one.
     Body(BodyError),
+    /// The caller has another role in the group than the rules ask for, or none.
+    GroupRole(NoGroupRole),
+    /// The caller's role in the group could not be learnt; the call was not sent.
+    RoleUnknown(RoleUnknown),
     /// A budget is used up.
     Budget(Exceeded),
     /// Chat has refused our signatures too often, and is left alone for a while.
@@ -51,7 +56,26 @@ impl From<&Denial<'_>> for Refusal {
     }
 }
 
+impl From<RoleError> for Refusal {
+    fn from(error: RoleError) -> Self {
+        match error {
+            RoleError::None(lack) => Self::GroupRole(lack),
+            RoleError::Unknown(why) => Self::RoleUnknown(why),
+        }
+    }
+}
+
 impl Refusal {
+    /// What the refusal of the question for a role is to the call that waits for it, and that was not sent in any case.
+    #[must_use]
+    pub fn of_question(self) -> Self {
+        match self {
+            Self::Timeout => Self::RoleUnknown(RoleUnknown::Timeout),
+            Self::Answer(error) => Self::RoleUnknown(RoleUnknown::Answer(error)),
+            other => other,
+        }
+    }
+
     /// The HTTP status.
     pub fn status(&self) -> StatusCode {
         self.facts().0
@@ -76,8 +100,15 @@ impl Refusal {
             Self::NotAdmitted(AdmitError::Acting(_)) => {
                 "This session may not act in the name that the body gives, or gives none."
             }
+            Self::NotAdmitted(AdmitError::Group(_)) => {
+                "The body must name one group, in which this session's user has a role."
+            }
             Self::NotAdmitted(AdmitError::Condition(_) | AdmitError::OtherApp) => {
                 "This session may not call this command with such a body."
+            }
+            Self::GroupRole(_) => "This session's user has not the role in the group for that.",
+            Self::RoleUnknown(_) => {
+                "The role in the group could not be learnt. The call was not made."
             }
             Self::Body(BodyError::TooLarge) => "The body is larger than a call may have.",
             Self::Body(_) => "The body is not one JSON object with each name once.",
@@ -97,8 +128,16 @@ impl Refusal {
             Self::Body(BodyError::DuplicateMember) => Some("duplicate_member"),
             Self::Body(BodyError::NotAnObject) => Some("not_an_object"),
             Self::Budget(exceeded) => Some(exceeded.scope.as_str()),
-            Self::Answer(AnswerError::NotTheApi) => Some("not_the_api"),
-            Self::Answer(AnswerError::Leak) => Some("leak"),
+            Self::GroupRole(lack) => Some(lack.reason()),
+            Self::RoleUnknown(RoleUnknown::Timeout) => Some("timeout"),
+            Self::RoleUnknown(RoleUnknown::Refused(_)) => Some("refused"),
+            Self::RoleUnknown(RoleUnknown::NotTold) => Some("not_told"),
+            Self::Answer(error) | Self::RoleUnknown(RoleUnknown::Answer(error)) => {
+                Some(match error {
+                    AnswerError::NotTheApi => "not_the_api",
+                    AnswerError::Leak => "leak",
+                })
+            }
             Self::Body(BodyError::TooLarge)
             | Self::NoCommand
             | Self::UnknownCommand
@@ -115,12 +154,15 @@ impl Refusal {
             Self::Budget(Exceeded { retry_after, .. }) | Self::BreakerOpen { retry_after } => {
                 *retry_after
             }
+            Self::RoleUnknown(why) if why.may_pass() => Duration::from_secs(1),
             Self::Unreachable => Duration::from_secs(1),
             Self::NoCommand
             | Self::UnknownCommand
             | Self::NotAllowed
             | Self::NotAdmitted(_)
             | Self::Body(_)
+            | Self::GroupRole(_)
+            | Self::RoleUnknown(_)
             | Self::Timeout
             | Self::Answer(_) => return None,
         };
@@ -141,8 +183,14 @@ impl Refusal {
             Self::NotAdmitted(AdmitError::Acting(_)) => {
                 (StatusCode::FORBIDDEN, "acting_account_not_allowed", 60010)
             }
-            Self::NotAdmitted(AdmitError::Condition(_) | AdmitError::OtherApp) => {
-                (StatusCode::FORBIDDEN, "body_not_allowed", 60010)
+            Self::NotAdmitted(
+                AdmitError::Condition(_) | AdmitError::Group(_) | AdmitError::OtherApp,
+            ) => (StatusCode::FORBIDDEN, "body_not_allowed", 60010),
+            Self::GroupRole(_) => (StatusCode::FORBIDDEN, "group_role_not_allowed", 60010),
+            Self::RoleUnknown(why) => {
+                // Nothing was done, so a client may repeat the call where that can help.
+                let error_code = if why.may_pass() { 60008 } else { 60013 };
+                (why.status(), "group_role_unknown", error_code)
             }
             Self::Body(BodyError::TooLarge) => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", 80002)
@@ -158,6 +206,28 @@ impl Refusal {
             Self::Unreachable => (StatusCode::BAD_GATEWAY, "chat_unreachable", 60008),
             Self::Timeout => (StatusCode::GATEWAY_TIMEOUT, "chat_timeout", 60013),
             Self::Answer(_) => (StatusCode::BAD_GATEWAY, "chat_invalid", 60013),
+        }
+    }
+}
+
+impl RoleUnknown {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::Refused(code) => match Class::of(code) {
+                Class::Rate | Class::Breaker => StatusCode::SERVICE_UNAVAILABLE,
+                _ => StatusCode::BAD_GATEWAY,
+            },
+            Self::Answer(_) | Self::NotTold => StatusCode::BAD_GATEWAY,
+        }
+    }
+
+    /// Whether asking again in a second can bring another answer.
+    fn may_pass(self) -> bool {
+        match self {
+            Self::Timeout => true,
+            Self::Refused(code) => matches!(Class::of(code), Class::Rate | Class::Retry),
+            Self::Answer(_) | Self::NotTold => false,
         }
     }
 }
@@ -191,7 +261,8 @@ mod tests {
     use super::*;
     use crate::rest_api::acting::ActingError;
     use crate::rest_api::condition::ConditionError;
-    use crate::rest_api::outcome::{Answer, Class, Secrets};
+    use crate::rest_api::group_role::GroupError;
+    use crate::rest_api::outcome::{Answer, Secrets};
 
     fn all() -> Vec<Refusal> {
         let budget = |scope| {
@@ -207,6 +278,14 @@ mod tests {
             Refusal::NotAdmitted(ActingError::Foreign.into()),
             Refusal::NotAdmitted(ConditionError::Value.into()),
             Refusal::NotAdmitted(AdmitError::OtherApp),
+            Refusal::NotAdmitted(GroupError::Several.into()),
+            Refusal::GroupRole(NoGroupRole::OtherRole),
+            Refusal::RoleUnknown(RoleUnknown::Timeout),
+            Refusal::RoleUnknown(RoleUnknown::Refused(60007)),
+            Refusal::RoleUnknown(RoleUnknown::Refused(10007)),
+            Refusal::RoleUnknown(RoleUnknown::Refused(70001)),
+            Refusal::RoleUnknown(RoleUnknown::NotTold),
+            Refusal::RoleUnknown(RoleUnknown::Answer(AnswerError::Leak)),
             Refusal::Body(BodyError::TooLarge),
             Refusal::Body(BodyError::DuplicateMember),
             budget(Scope::Command),
@@ -238,6 +317,14 @@ mod tests {
                 "403 acting_account_not_allowed 60010 acting_foreign 0",
                 "403 body_not_allowed 60010 condition_value 0",
                 "403 body_not_allowed 60010 other_app 0",
+                "403 body_not_allowed 60010 group_several 0",
+                "403 group_role_not_allowed 60010 other_role 0",
+                "504 group_role_unknown 60008 timeout 1",
+                "503 group_role_unknown 60008 refused 1",
+                "502 group_role_unknown 60013 refused 0",
+                "502 group_role_unknown 60013 refused 0",
+                "502 group_role_unknown 60013 not_told 0",
+                "502 group_role_unknown 60013 leak 0",
                 "413 body_too_large 80002 - 0",
                 "400 body_invalid 60003 duplicate_member 0",
                 "429 budget_used_up 60007 command 2",

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::StartError;
 use crate::chat_client::{ChatClient, Standing};
 use crate::config::Chat;
-use crate::proxy::RestGateway;
+use crate::proxy::{KnownRoles, RestGateway};
 use crate::rest_api::Settings;
 use crate::rest_api::budget::LocalBudgets;
 use crate::rest_api::sign::{AdminAccount, Signer};
@@ -34,6 +34,7 @@ pub(super) fn gateway(
     Some(RestGateway {
         policy: settings.policy,
         budgets: Box::new(LocalBudgets::new(settings.limits)),
+        roles: KnownRoles::new(settings.group_role_max_age),
         chat: client.clone(),
         reserved: chat.reserved.clone(),
         sdk_app_id: chat.sdk_app_id,

@@ -20,6 +20,7 @@ use crate::policy::HostName;
 use crate::proxy::{
     AllowedOrigins, Bounds, InjectedNames, Kicker, Limits, Logouts, SiteSettings, Sites, Upstreams,
 };
+use crate::rest_api::group_role::GET_ROLE;
 use crate::state::kick::KickTicket;
 use crate::state::revocation::Revocations;
 
@@ -63,7 +64,7 @@ pub(super) struct Running {
 /// What its series are labelled with.
 struct Labels {
     routes: Vec<Arc<str>>,
-    /// Those that the REST gateway's policy allows to anybody, if the gateway is on.
+    /// Those that the REST gateway's policy allows to anybody, and what its rules ask Chat, if the gateway is on.
     commands: Option<Vec<String>>,
 }
 
@@ -270,7 +271,10 @@ impl Labels {
         let commands = site.rest_api.as_ref().map(|rest_api| {
             let policy = &rest_api.policy;
             let commands = policy.catalog().commands();
-            let allowed = commands.filter(|command| policy.rules_of(command).next().is_some());
+            let allowed = commands.filter(|command| {
+                let is_asked = command.name.as_str() == GET_ROLE && policy.asks_for_roles();
+                is_asked || policy.rules_of(command).next().is_some()
+            });
             allowed.map(|command| command.name.to_string()).collect()
         });
         Self {

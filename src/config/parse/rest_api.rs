@@ -5,6 +5,8 @@ mod allow;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use super::{chat, routes};
 use crate::config::raw::{Table, Value, closest};
@@ -13,6 +15,7 @@ use crate::json::JsonPointer;
 use crate::rest_api::address::Prefix;
 use crate::rest_api::budget::Limits;
 use crate::rest_api::catalog::{ActingField, Catalog, Command, CommandName, Risk};
+use crate::rest_api::group_role::GroupField;
 use crate::rest_api::{HttpStatus, Settings};
 
 /// What the gateway refers to.
@@ -50,6 +53,7 @@ pub(super) fn section(root: &Table<'_>, around: Around<'_>) -> Option<Settings> 
     let claim_of = |issuer: &IssuerRoles| issuer.claim.clone().or_else(|| claim.clone());
     let roles_claims = around.issuers.iter().map(claim_of).collect::<Option<_>>();
     let http_status = table.choice_or("http_status", HttpStatus::AsSent, HTTP_STATUSES);
+    let group_role_max_age = table.duration_or("group_role_max_age", DEFAULT_ROLE_AGE, ROLE_AGES);
     let catalog = catalog(&table);
     let limits = limits(&table, &catalog);
     let policy = allow::policy(&table, catalog, around);
@@ -58,6 +62,7 @@ pub(super) fn section(root: &Table<'_>, around: Around<'_>) -> Option<Settings> 
         roles_claims: roles_claims?,
         policy: policy?,
         limits: limits?,
+        group_role_max_age,
         http_status,
     })
 }
@@ -99,7 +104,7 @@ fn catalog(table: &Table<'_>) -> Catalog {
 }
 
 fn declared<'a>(entry: &Value<'a>) -> Option<(Command, Value<'a>)> {
-    let table = entry.table(&["name", "risk", "acting_field", "rate", "repeatable"])?;
+    let table = entry.table(COMMAND_KEYS)?;
     let written = table.require("name", "name = \"service/command\"");
     let name = written
         .as_ref()
@@ -111,6 +116,10 @@ fn declared<'a>(entry: &Value<'a>) -> Option<(Command, Value<'a>)> {
         Some(value) => value.parsed(ActingField::parse).map(Some),
         None => Some(None),
     };
+    let group = match table.get("group_field") {
+        Some(value) => value.parsed(GroupField::parse).map(Some),
+        None => Some(None),
+    };
     let rate = match table.get("rate") {
         Some(value) => rate(&value),
         None => NonZeroU32::new(DEFAULT_RATE),
@@ -120,6 +129,7 @@ fn declared<'a>(entry: &Value<'a>) -> Option<(Command, Value<'a>)> {
         name: name?,
         risk: risk?,
         acting: acting?,
+        group: group?,
         rate: rate?,
         repeatable,
         description: Cow::Borrowed(""),
@@ -175,9 +185,18 @@ const KEYS: &[&str] = &[
     "path_prefix",
     "roles_claim",
     "http_status",
+    "group_role_max_age",
     "allow",
     "command",
     "budget",
+];
+const COMMAND_KEYS: &[&str] = &[
+    "name",
+    "risk",
+    "acting_field",
+    "group_field",
+    "rate",
+    "repeatable",
 ];
 const HTTP_STATUSES: &[(&str, HttpStatus)] = &[
     ("as_sent", HttpStatus::AsSent),
@@ -185,6 +204,9 @@ const HTTP_STATUSES: &[(&str, HttpStatus)] = &[
 ];
 const DEFAULT_PREFIX: &str = "/_chat/v4";
 const DEFAULT_CLAIM: &str = "/roles";
+const DEFAULT_ROLE_AGE: Duration = Duration::from_secs(5);
+/// As long as somebody may still act who has lost his role elsewhere.
+const ROLE_AGES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60);
 /// What Chat takes of a command whose page names no rate.
 const DEFAULT_RATE: u32 = 200;
 const MAX_RATE: u64 = 1_000_000;

@@ -1,5 +1,7 @@
 //! The REST gateway's section: what it says, and what is wrong with it.
 
+use std::time::Duration;
+
 use super::*;
 use crate::identity::UserId;
 use crate::json::JsonPointer;
@@ -34,6 +36,7 @@ fn a_short_section_gets_the_documented_defaults() {
     );
     assert_eq!(settings.http_status, HttpStatus::AsSent);
     assert_eq!(settings.limits, Default::default());
+    assert_eq!(settings.group_role_max_age, Duration::from_secs(5));
     let send = CommandName::parse("openim/sendmsg").unwrap();
     let command = settings.policy.catalog().find(send.as_str()).unwrap();
     let rule = settings.policy.rules_of(command).next().unwrap();
@@ -51,6 +54,7 @@ fn a_full_section_sets_everything() {
 path_prefix = "/_chat/rest"
 roles_claim = "/app/roles"
 http_status = "from_error_code"
+group_role_max_age = "1m"
 [rest_api.budget]
 app = 500
 caller = 20
@@ -59,6 +63,7 @@ commands = { "openim/sendmsg" = 100, "new_svc/look" = 3 }
 name = "new_svc/look"
 risk = "destructive"
 acting_field = "Item[].From_Account"
+group_field = "GroupId"
 rate = 5
 repeatable = true
 [[rest_api.allow]]
@@ -78,7 +83,11 @@ conditions = [
 services = ["sns"]
 risk = ["read"]
 roles = "any"
-acting_account = "any""#,
+acting_account = "any"
+[[rest_api.allow]]
+commands = ["new_svc/look"]
+roles = ["chief"]
+group_role = ["Member", "Owner"]"#,
     )
     .replace(
         "keys = { secret",
@@ -103,6 +112,10 @@ acting_account = "any""#,
     assert!(look.repeatable && look.acting.is_some());
     let rule = settings.policy.rules_of(look).next().unwrap();
     assert_eq!((&*rule.label, rule.conditions.len()), ("bots", 5));
+    assert_eq!(settings.group_role_max_age, Duration::from_secs(60));
+    let rule = settings.policy.rules_of(look).last().unwrap();
+    let group_role = rule.group_role.as_ref().map(ToString::to_string);
+    assert_eq!(group_role.as_deref(), Some("Owner|Member"));
 
     let claims = crate::json::parse_object(br#"{"scope":"user bot"}"#).unwrap();
     let mut caller = RestCaller {
@@ -180,7 +193,7 @@ nam = "a/b"
 command = ["openim/sendmsg"]
 roles = "any""#,
         &[
-            r#"22:1: rest_api.prefix: unknown key (known here: path_prefix, roles_claim, http_status, allow, command, budget)"#,
+            r#"22:1: rest_api.prefix: unknown key (known here: path_prefix, roles_claim, http_status, group_role_max_age, allow, command, budget)"#,
             r#"24:1: rest_api.budget.apps: unknown key (did you mean `app`?)"#,
             r#"25:1: rest_api.command[1].name: is required (name = "service/command")"#,
             r#"25:1: rest_api.command[1].risk: is required (what a call of it can do, as in "read")"#,
@@ -366,6 +379,70 @@ acting_account = "caller""#,
             r#"28:18: rest_api.allow[2].acting_account: must be one of "caller", "any""#,
             r#"30:37: rest_api.allow[3].commands[2]: has no field that says who acts (a rule of its own without acting_account)"#,
             r#"33:1: rest_api.allow[4]: no command that it covers has a field that says who acts (leave acting_account out)"#,
+        ],
+    ),
+    (
+        "roles in groups that there are not",
+        r#"[rest_api]
+group_role_max_age = "61s"
+[[rest_api.command]]
+name = "new_svc/look"
+risk = "write"
+group_field = "Group.Id"
+[[rest_api.allow]]
+commands = ["group_open_http_svc/destroy_group"]
+roles = ["a"]
+group_role = ["Owner", "owner", "NotMember"]
+[[rest_api.allow]]
+commands = ["group_open_http_svc/change_group_owner"]
+roles = ["a"]
+group_role = []
+[[rest_api.allow]]
+commands = ["group_open_http_svc/clear_group_msg"]
+roles = ["a"]
+group_role = "Owner"
+[[rest_api.allow]]
+commands = ["group_open_http_svc/delete_group_member", "openim/sendmsg", "group_open_http_svc/create_group"]
+roles = ["a"]
+group_role = ["Owner"]
+[[rest_api.allow]]
+services = ["sns"]
+roles = ["a"]
+group_role = ["Owner"]"#,
+        &[
+            r#"22:22: rest_api.group_role_max_age: must be from "1s" to "1m""#,
+            r#"26:15: rest_api.command[1].group_field: a group's field is Name or Name[], of letters, digits and "_", as in "GroupId""#,
+            r#"30:24: rest_api.allow[1].group_role[2]: must be one of "Owner", "Admin", "Member" (did you mean "Owner"?)"#,
+            r#"30:33: rest_api.allow[1].group_role[3]: must be one of "Owner", "Admin", "Member""#,
+            r#"34:14: rest_api.allow[2].group_role: is empty (group_role = ["Owner", "Admin"])"#,
+            r#"38:14: rest_api.allow[3].group_role: expected an array, found a string"#,
+            r#"40:56: rest_api.allow[4].commands[2]: names no group of whose members Chat tells the roles (a rule of its own without group_role)"#,
+            r#"40:74: rest_api.allow[4].commands[3]: names no group of whose members Chat tells the roles (a rule of its own without group_role)"#,
+            r#"43:1: rest_api.allow[5]: no command that it covers names a group of whose members Chat tells the roles (leave group_role out)"#,
+        ],
+    ),
+    (
+        "rules that say the same or different things of roles in groups",
+        r#"[[rest_api.allow]]
+commands = ["group_open_http_svc/delete_group_member"]
+roles = ["a"]
+group_role = ["Owner", "Admin"]
+[[rest_api.allow]]
+commands = ["group_open_http_svc/delete_group_member"]
+roles = ["a"]
+group_role = ["Owner"]
+[[rest_api.allow]]
+commands = ["group_open_http_svc/delete_group_member"]
+roles = ["a"]
+group_role = ["Admin", "Member"]
+conditions = [{ field = "/MemberToDel_Account", only = "caller" }]
+[[rest_api.allow]]
+commands = ["group_open_http_svc/delete_group_member"]
+roles = ["a"]
+conditions = [{ field = "/MemberToDel_Account", max_items = 1 }]"#,
+        &[
+            r#"26:13: rest_api.allow[2].commands[1]: is allowed by the rule in line 21 already (rules only add; narrow that one, or remove this)"#,
+            r#"30:13: rest_api.allow[3].commands[1]: says something else than the rule in line 21 about the same callers of group_open_http_svc/delete_group_member (one rule for them, or other roles or issuers)"#,
         ],
     ),
     (

@@ -36,6 +36,7 @@ fn rule(
         roles: AllowedRoles::OneOf(vec![role.to_owned()]),
         issuers: Vec::new(),
         acting,
+        group_role: None,
         conditions,
     }
 }
@@ -60,11 +61,12 @@ fn admit_by(rules: &[Rule], command: &str, body: &str) -> Outcome {
     };
     let body = Body::parse(body.as_bytes()).unwrap_or_else(|error| panic!("{error}: {body}"));
     match body.admit(&grant, &caller, bounds) {
-        Ok(admitted) => Ok((
+        Ok(Admission::Given(admitted)) => Ok((
             String::from_utf8(admitted.body.into_owned()).unwrap(),
             admitted.acting,
             admitted.rule.label.to_string(),
         )),
+        Ok(Admission::ByRole(waiting)) => panic!("waits for a role: {waiting:?}"),
         Err(refused) => Err((refused.reason, refused.nearest.label.to_string())),
     }
 }

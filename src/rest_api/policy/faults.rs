@@ -27,6 +27,10 @@ pub enum RuleProblem {
     NoActingField(CommandName),
     /// It says who may act, and no command that it covers has a field for that.
     NoActingFields,
+    /// It asks for a role in a group, and the body of this command names no group of which Chat tells roles.
+    NoGroupField(CommandName),
+    /// It asks for a role in a group, and no command that it covers names one.
+    NoGroupFields,
     /// Another rule allows at least the same, for this command or, without one, for all.
     Shadowed {
         /// The other rule.
@@ -94,6 +98,11 @@ fn own(catalog: &Catalog, rule: &Rule) -> Vec<RuleProblem> {
                 let names = without_field.map(|command| command.name.clone());
                 problems.extend(names.map(RuleProblem::NoActingField));
             }
+            if rule.group_role.is_some() {
+                let without_group = covered().filter(|command| command.group.is_none());
+                let names = without_group.map(|command| command.name.clone());
+                problems.extend(names.map(RuleProblem::NoGroupField));
+            }
         }
         Selector::Class { services, risks } => {
             let is_unknown = |service: &&String| {
@@ -106,6 +115,8 @@ fn own(catalog: &Catalog, rule: &Rule) -> Vec<RuleProblem> {
             problems.extend(by_name.copied().map(RuleProblem::NeverAsClass));
             if problems.is_empty() && covered().next().is_none() {
                 problems.push(RuleProblem::CoversNothing);
+            } else if rule.group_role.is_some() && !covered().any(|command| rule.covers(command)) {
+                problems.push(RuleProblem::NoGroupFields);
             } else if rule.acting.is_some() && covered().all(|command| command.acting.is_none()) {
                 problems.push(RuleProblem::NoActingFields);
             }
@@ -129,7 +140,7 @@ fn pair(
     };
     let covered: Vec<_> = catalog
         .commands()
-        .filter(|command| rule.selector.covers(command))
+        .filter(|command| rule.covers(command))
         .collect();
     let shadowed = covered.iter().filter(|command| is_shadowed(command));
     let shadowed: Vec<_> = shadowed.map(|command| command.name.clone()).collect();
@@ -162,26 +173,39 @@ fn allows_all_of(other: &Rule, rule: &Rule, command: &Command) -> bool {
         || (!rule.issuers.is_empty()
             && rule.issuers.iter().all(|name| other.issuers.contains(name)));
     let acting = command.acting.is_none() || other.acting().includes(rule.acting());
+    let group_roles = match (&other.group_role, &rule.group_role) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(all), Some(some)) => all.include_all_of(some),
+    };
     let conditions = other
         .conditions
         .iter()
         .all(|condition| rule.conditions.contains(condition));
-    other.selector.covers(command)
+    other.covers(command)
         && other.roles.include_all_of(&rule.roles)
+        && group_roles
         && issuers
         && acting
         && conditions
 }
 
-/// Whether two rules of one width say different things about the same callers of the command.
+/// Whether two rules of one width say different things about the same callers of the command. Who must have some role in
+/// the group is not who need have none, nor who must have another.
 fn conflict(rule: &Rule, other: &Rule, command: &Command) -> bool {
     let issuers = rule.issuers.is_empty()
         || other.issuers.is_empty()
         || rule.issuers.iter().any(|name| other.issuers.contains(name));
     let differ = rule.conditions != other.conditions
         || (command.acting.is_some() && rule.acting() != other.acting());
-    other.selector.covers(command)
+    let group_roles = match (&rule.group_role, &other.group_role) {
+        (None, None) => true,
+        (Some(one), Some(two)) => one.share(two),
+        (None, Some(_)) | (Some(_), None) => false,
+    };
+    other.covers(command)
         && rule.selector.width() == other.selector.width()
+        && group_roles
         && rule.roles.share(&other.roles)
         && issuers
         && differ

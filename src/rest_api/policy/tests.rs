@@ -1,6 +1,7 @@
 use super::*;
 use crate::identity::ReservedNames;
 use crate::rest_api::condition::{FieldPath, Test};
+use crate::rest_api::group_role::GroupRole;
 
 fn rule(selector: Selector, roles: &[&str]) -> Rule {
     Rule {
@@ -12,6 +13,7 @@ fn rule(selector: Selector, roles: &[&str]) -> Rule {
         },
         issuers: Vec::new(),
         acting: None,
+        group_role: None,
         conditions: Vec::new(),
     }
 }
@@ -385,4 +387,136 @@ fn two_rules_that_say_different_things_about_the_same_callers_are_a_fault() {
     assert_eq!(problems(vec![here, elsewhere]), []);
     assert_eq!(problems(vec![limited(5, &["a"]), limited(9, &["c"])]), []);
     assert_eq!(problems(vec![limited(5, &["a"]), limited(9, &[])]), []);
+}
+
+fn by_role(names: &[&str], roles: &[&str], group_role: &[GroupRole]) -> Rule {
+    Rule {
+        group_role: Some(GroupRoles::new(group_role.iter().copied())),
+        ..rule(commands(names), roles)
+    }
+}
+
+const REMOVE: &str = "group_open_http_svc/delete_group_member";
+const CHIEFS: [GroupRole; 2] = [GroupRole::Owner, GroupRole::Admin];
+
+#[test]
+fn a_role_in_a_group_is_asked_for_only_where_the_body_names_one() {
+    for (names, without) in [
+        (&[REMOVE, "group_open_http_svc/get_group_info"][..], &[][..]),
+        (
+            &[
+                REMOVE,
+                "openim/sendmsg",
+                "group_open_http_svc/create_group",
+                "group_open_avchatroom_http_svc/modify_admin",
+            ],
+            &[
+                "group_open_avchatroom_http_svc/modify_admin",
+                "group_open_http_svc/create_group",
+                "openim/sendmsg",
+            ],
+        ),
+    ] {
+        let found = problems(vec![by_role(names, &["a"], &CHIEFS)]);
+        let fault = |text: &&str| (0, RuleProblem::NoGroupField(name(text)));
+        let expected: Vec<_> = without.iter().map(fault).collect();
+        assert_eq!(found, expected, "{names:?}");
+        assert_eq!(problems(vec![rule(commands(names), &["a"])]), []);
+    }
+    let whole = |service: &str| Rule {
+        selector: services(&[service]),
+        ..by_role(&[], &["a"], &CHIEFS)
+    };
+    assert_eq!(
+        problems(vec![whole("sns")]),
+        [(0, RuleProblem::NoGroupFields)]
+    );
+    // Of a class, those that name a group.
+    let policy = build(vec![whole("group_open_http_svc")]);
+    let decide = |text: &str| policy.decide(&name(text), &caller("a", "app")).is_ok();
+    assert!(decide("group_open_http_svc/get_group_member_info"));
+    assert!(!decide("group_open_http_svc/get_joined_group_list"));
+    assert!(policy.asks_for_roles() && !build(Vec::new()).asks_for_roles());
+}
+
+#[test]
+fn rules_that_ask_chat_come_last() {
+    let policy = build(vec![
+        by_role(&[REMOVE], &["a"], &CHIEFS),
+        Rule {
+            conditions: vec![at_most(1)],
+            ..rule(commands(&[REMOVE]), &["a"])
+        },
+    ]);
+    let grant = policy.decide(&name(REMOVE), &caller("a", "app")).unwrap();
+    assert!(grant.first.group_role.is_none() && grant.others[0].group_role.is_some());
+}
+
+#[test]
+fn other_roles_in_the_group_are_other_callers() {
+    let roles = |group_role: &[GroupRole]| by_role(&[REMOVE], &["a"], group_role);
+    let limited = |rule: Rule| Rule {
+        conditions: vec![at_most(1)],
+        ..rule
+    };
+    let plain = || rule(commands(&[REMOVE]), &["a"]);
+    let shadowed = |rule, by| {
+        let command = Some(name(REMOVE));
+        vec![(rule, RuleProblem::Shadowed { by, command })]
+    };
+    let conflict = || {
+        let command = name(REMOVE);
+        vec![(1, RuleProblem::Conflict { with: 0, command })]
+    };
+    let (owner, member) = ([GroupRole::Owner], [GroupRole::Member]);
+    for (case, rules, expected) in [
+        (
+            "everybody may",
+            vec![plain(), roles(&CHIEFS)],
+            shadowed(1, 0),
+        ),
+        (
+            "more may",
+            vec![roles(&owner), roles(&CHIEFS)],
+            shadowed(0, 1),
+        ),
+        (
+            "the same",
+            vec![roles(&CHIEFS), roles(&CHIEFS)],
+            shadowed(1, 0),
+        ),
+        (
+            "less for the owner",
+            vec![roles(&CHIEFS), limited(roles(&owner))],
+            shadowed(1, 0),
+        ),
+        (
+            "two conditions for the owner",
+            vec![
+                limited(roles(&CHIEFS)),
+                Rule {
+                    conditions: vec![at_most(2)],
+                    ..roles(&owner)
+                },
+            ],
+            conflict(),
+        ),
+        (
+            "chiefs more",
+            vec![limited(plain()), roles(&CHIEFS)],
+            vec![],
+        ),
+        (
+            "owners more",
+            vec![limited(roles(&member)), roles(&CHIEFS)],
+            vec![],
+        ),
+        (
+            "more by role than for all",
+            vec![roles(&owner), limited(plain())],
+            vec![],
+        ),
+    ] {
+        assert_eq!(problems(rules), expected, "{case}");
+    }
 }

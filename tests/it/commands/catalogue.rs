@@ -12,10 +12,14 @@ fn every_command_stands_on_a_line_of_its_own() {
         listed
             .stdout
             .lines()
-            .all(|line| line.split('\t').count() == 6)
+            .all(|line| line.split('\t').count() == 7)
     );
-    let line = "openim/sendmsg\timpersonation\tFrom_Account\t200\tno\tSend a one-to-one message";
-    assert!(listed.stdout.contains(&format!("\n{line}")));
+    for line in [
+        "openim/sendmsg\timpersonation\tFrom_Account\t-\t200\tno\tSend a one-to-one message",
+        "group_open_http_svc/destroy_group\tdestructive\t-\tGroupId\t200\tno\tDisband a group",
+    ] {
+        assert!(listed.stdout.contains(&format!("\n{line}")), "{line}");
+    }
 }
 
 #[test]
@@ -70,7 +74,7 @@ fn a_configuration_says_who_may_call_what() {
         .lines()
         .filter_map(|line| {
             let columns: Vec<_> = line.split('\t').collect();
-            (columns[5] != "-").then(|| format!("{}: {}", columns[0], columns[5]))
+            (columns[6] != "-").then(|| format!("{}: {}", columns[0], columns[6]))
         })
         .collect();
     assert_eq!(
@@ -79,6 +83,7 @@ fn a_configuration_says_who_may_call_what() {
             "follow/follow_check: allow[2]: any as itself",
             "follow/follow_get: allow[2]: any as itself",
             "follow/follow_get_info: allow[2]: any as itself",
+            "group_open_http_svc/destroy_group: allow[4]: any as Owner|Admin of the group",
             "im_open_login_svc/kick: ops: support|on-call",
             "new_svc/look: ops: support|on-call",
             "openim/sendmsg: allow[3]: member as anybody on conditions",
@@ -110,4 +115,8 @@ commands = ["openim/sendmsg"]
 roles = ["member"]
 acting_account = "any"
 conditions = [{ field = "/To_Account", max_items = 1 }]
+[[rest_api.allow]]
+commands = ["group_open_http_svc/destroy_group"]
+roles = "any"
+group_role = ["Admin", "Owner"]
 "#;

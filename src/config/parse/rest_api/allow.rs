@@ -6,6 +6,7 @@ use crate::config::raw::{Table, Value, closest};
 use crate::rest_api::acting::{Account, ActingAccount};
 use crate::rest_api::catalog::{Catalog, CommandName};
 use crate::rest_api::condition::{Condition, FieldPath, Test, Wildcard};
+use crate::rest_api::group_role::{GroupRole, GroupRoles};
 use crate::rest_api::policy::{AllowedRoles, Policy, Rule, RuleFault, RuleProblem, Selector};
 
 pub(super) fn policy(table: &Table<'_>, catalog: Catalog, around: Around<'_>) -> Option<Policy> {
@@ -53,6 +54,10 @@ fn rule(index: usize, entry: &Value<'_>, around: Around<'_>) -> Option<Rule> {
         Some(value) => acting(&value, around).map(Some),
         None => Some(None),
     };
+    let group_role = match table.get("group_role") {
+        Some(value) => group_roles(&value).map(Some),
+        None => Some(None),
+    };
     let conditions = table.items("conditions");
     let conditions: Vec<_> = conditions.iter().map(condition).collect();
     Some(Rule {
@@ -61,6 +66,7 @@ fn rule(index: usize, entry: &Value<'_>, around: Around<'_>) -> Option<Rule> {
         roles: roles?,
         issuers: issuers?,
         acting: acting?,
+        group_role: group_role?,
         conditions: conditions.into_iter().collect::<Option<_>>()?,
     })
 }
@@ -144,6 +150,12 @@ fn acting(value: &Value<'_>, around: Around<'_>) -> Option<ActingAccount> {
     let items = value.some_items("\"caller\", \"any\" or a list of accounts")?;
     let account = |item: &Value<'_>| item.parsed(|name| Account::parse(name, around.reserved));
     all(items.iter().map(account)).map(ActingAccount::Listed)
+}
+
+fn group_roles(value: &Value<'_>) -> Option<GroupRoles> {
+    let items = value.some_items(GROUP_ROLE_HINT)?;
+    let words = GroupRole::ALL.map(|role| (role.as_str(), role));
+    all(items.iter().map(|item| item.choice(&words))).map(GroupRoles::new)
 }
 
 fn condition(value: &Value<'_>) -> Option<Condition> {
@@ -242,6 +254,17 @@ fn report(fault: &RuleFault, entries: &[&Value<'_>], catalog: &Catalog) {
             "no command that it covers has a field that says who acts".to_owned(),
             "leave acting_account out".to_owned(),
         ),
+        RuleProblem::NoGroupField(name) => (
+            item("commands", name.as_str()),
+            "names no group of whose members Chat tells the roles".to_owned(),
+            "a rule of its own without group_role".to_owned(),
+        ),
+        RuleProblem::NoGroupFields => (
+            entry.place().clone(),
+            "no command that it covers names a group of whose members Chat tells the roles"
+                .to_owned(),
+            "leave group_role out".to_owned(),
+        ),
         RuleProblem::Shadowed { by, command } => (
             command.as_ref().map_or_else(
                 || entry.place().clone(),
@@ -280,6 +303,7 @@ const KEYS: &[&str] = &[
     "roles",
     "issuers",
     "acting_account",
+    "group_role",
     "conditions",
 ];
 const CONDITION_KEYS: &[&str] = &[
@@ -301,5 +325,6 @@ const TESTS: &[(&str, ReadTest)] = &[
 const SELECTOR_HINT: &str =
     "commands = [\"openim/sendmsg\"], or services = [\"sns\"], risk = [\"read\"] or both";
 const ROLES_HINT: &str = "roles = [\"member\"], or \"any\" for everybody with a session";
+const GROUP_ROLE_HINT: &str = "group_role = [\"Owner\", \"Admin\"]";
 const CONDITION_HINT: &str =
     "matches = [\"team-*\"], one_of = [1], only = \"caller\", max_items = 100 or absent = true";
