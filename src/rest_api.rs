@@ -28,6 +28,7 @@ pub mod outcome;
 pub mod policy;
 pub mod refusal;
 pub mod sign;
+mod target;
 
 use std::time::Duration;
 

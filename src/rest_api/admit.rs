@@ -18,7 +18,7 @@ use super::catalog::Command;
 use super::condition::ConditionError;
 use super::group_role::GroupError;
 use super::policy::{Grant, RestCaller, Rule};
-use super::loose;
+use super::{loose, target};
 use crate::identity::ReservedNames;
 use crate::json::insert::insert;
 use crate::json::{self, JsonError, Object};
@@ -109,6 +109,9 @@ pub enum AdmitError {
     /// It does not name the one group in which the caller's role counts.
     #[error("{0}")]
     Group(#[from] GroupError),
+    /// It names an administrator, to whom such a call could do harm.
+    #[error("the body names an administrator as one whom the call acts on")]
+    ReservedTarget,
     /// It speaks of another application.
     #[error("the body names another SDKAppID")]
     OtherApp,
@@ -152,6 +155,7 @@ impl AdmitError {
             Self::Group(GroupError::Misspelled) => "group_misspelled",
             Self::Group(GroupError::Form) => "group_form",
             Self::Group(GroupError::OtherTopic) => "group_other_topic",
+            Self::ReservedTarget => "reserved_target",
             Self::OtherApp => "other_app",
         }
     }
@@ -235,6 +239,9 @@ impl<'b> Body<'b> {
         bounds: Bounds<'_>,
     ) -> Result<(Cow<'b, [u8]>, Vec<String>), AdmitError> {
         self.check_app(bounds.sdk_app_id)?;
+        if target::harms_an_administrator(command, &self.object, bounds.reserved) {
+            return Err(AdmitError::ReservedTarget);
+        }
         let acting_rule = ActingRule {
             field: command.acting.as_ref(),
             account: rule.acting(),

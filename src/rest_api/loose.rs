@@ -30,7 +30,7 @@ impl<'n> Loose<'n> {
     pub(super) fn new(exact: &'n str) -> Self {
         Self {
             exact,
-            folded: fold(exact).collect(),
+            folded: folded(exact),
         }
     }
 
@@ -43,6 +43,11 @@ impl<'n> Loose<'n> {
     pub(super) fn is_alias(&self, name: &str) -> bool {
         name != self.exact && self.is(name)
     }
+}
+
+/// A name as a careless reader compares it: its letters and digits, without case.
+pub(super) fn folded(name: &str) -> String {
+    fold(name).collect()
 }
 
 /// Letters and digits without case. Twice, since `ſ` meets `s` in upper case and the Kelvin sign meets `k` in lower case.

@@ -100,6 +100,9 @@ impl Refusal {
             Self::NotAdmitted(AdmitError::Acting(_)) => {
                 "This session may not act in the name that the body gives, or gives none."
             }
+            Self::NotAdmitted(AdmitError::ReservedTarget) => {
+                "Nobody may do this to an administrator of Chat."
+            }
             Self::NotAdmitted(AdmitError::Group(_)) => {
                 "The body must name one group, in which this session's user has a role."
             }
@@ -184,7 +187,10 @@ impl Refusal {
                 (StatusCode::FORBIDDEN, "acting_account_not_allowed", 60010)
             }
             Self::NotAdmitted(
-                AdmitError::Condition(_) | AdmitError::Group(_) | AdmitError::OtherApp,
+                AdmitError::Condition(_)
+                | AdmitError::Group(_)
+                | AdmitError::ReservedTarget
+                | AdmitError::OtherApp,
             ) => (StatusCode::FORBIDDEN, "body_not_allowed", 60010),
             Self::GroupRole(_) => (StatusCode::FORBIDDEN, "group_role_not_allowed", 60010),
             Self::RoleUnknown(why) => {
@@ -278,6 +284,7 @@ mod tests {
             Refusal::NotAdmitted(ActingError::Foreign.into()),
             Refusal::NotAdmitted(ConditionError::Value.into()),
             Refusal::NotAdmitted(AdmitError::OtherApp),
+            Refusal::NotAdmitted(AdmitError::ReservedTarget),
             Refusal::NotAdmitted(GroupError::Several.into()),
             Refusal::GroupRole(NoGroupRole::OtherRole),
             Refusal::RoleUnknown(RoleUnknown::Timeout),
@@ -317,6 +324,7 @@ mod tests {
                 "403 acting_account_not_allowed 60010 acting_foreign 0",
                 "403 body_not_allowed 60010 condition_value 0",
                 "403 body_not_allowed 60010 other_app 0",
+                "403 body_not_allowed 60010 reserved_target 0",
                 "403 body_not_allowed 60010 group_several 0",
                 "403 group_role_not_allowed 60010 other_role 0",
                 "504 group_role_unknown 60008 timeout 1",

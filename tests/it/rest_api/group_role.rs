@@ -368,3 +368,55 @@ fn callers_of_one_moment_ask_once() {
     let asked = seen.iter().filter(|name| *name == ROLE).count();
     assert_eq!((asked, seen.len()), (1, 17));
 }
+
+#[test]
+fn nobody_acts_on_an_administrator_whatever_a_rule_allows() {
+    let chat = Chat::start();
+    let more = r#"
+[[rest_api.allow]]
+name = "ops"
+commands = ["im_open_login_svc/account_delete", "im_open_login_svc/account_import", "openim/admin_getroammsg"]
+roles = ["support"]
+"#;
+    let proxy = Proxy::start(&settings(&chat.app, more));
+    let token = sign(&json!({ "sub": "42", "roles": ["support", "member"], "exp": now() + 600 }));
+    for (command, body) in [
+        ("im_open_login_svc/kick", r#"{"UserID":"@"}"#),
+        (
+            "im_open_login_svc/account_delete",
+            r#"{"DeleteItem":[{"UserID":"bob"},{"UserID":"@"}]}"#,
+        ),
+        (
+            "im_open_login_svc/account_import",
+            r#"{"UserID":"@","Nick":"me"}"#,
+        ),
+    ] {
+        for name in ["administrator", "Administrator", " administrator"] {
+            let response = call(&proxy, command, &token, &body.replace('@', name));
+            assert_eq!(
+                refusal(&response),
+                refused(403, "body_not_allowed", 60010),
+                "{name}"
+            );
+        }
+        assert_eq!(chat.app.seen().len(), 0, "{command}");
+        let response = call(&proxy, command, &token, &body.replace('@', "bob2"));
+        assert_eq!(response.status, 200, "{command}");
+        assert_eq!(names_seen(&chat.app), [command]);
+    }
+    proxy.log_line(|line| line["reason"] == "reserved_target" && line["rule"] == "support");
+    for (command, body) in [
+        ("openim/sendmsg", r#"{"To_Account":"administrator"}"#),
+        (
+            "openim/admin_getroammsg",
+            r#"{"Peer_Account":"administrator"}"#,
+        ),
+        (
+            "profile/portrait_get",
+            r#"{"To_Account":["administrator"]}"#,
+        ),
+    ] {
+        assert_eq!(call(&proxy, command, &token, body).status, 200, "{command}");
+        assert_eq!(names_seen(&chat.app), [command]);
+    }
+}

@@ -130,6 +130,10 @@ fn nobody_is_asked_about_a_body_that_names_no_group_or_fits_no_rule() {
             r#"{"GroupId":"g1","From_Account":"u8","MemberToDel_Account":["u8"]}"#,
             "acting_foreign",
         ),
+        (
+            r#"{"GroupId":"g1","MemberToDel_Account":["Administrator"]}"#,
+            "reserved_target",
+        ),
     ] {
         let refused = (Err(format!("chiefs: {reason}")), false);
         assert_eq!(
