@@ -70,6 +70,18 @@ impl ChatClient {
         })
     }
 
+    /// A client that goes on from an earlier one, as far as Chat takes them for the same: with what it knows of Chat, and no
+    /// sooner with a new signature.
+    #[must_use]
+    pub fn succeeding(self, earlier: &Self) -> Self {
+        let likeness = self.signer.likeness(&earlier.signer);
+        Self {
+            signer: self.signer.succeeding(&earlier.signer),
+            http: self.http,
+            health: earlier.health.succeeded_by(likeness),
+        }
+    }
+
     /// How Chat takes our calls.
     pub fn standing(&self) -> Standing {
         self.health.standing(Instant::now())

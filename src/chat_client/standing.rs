@@ -1,19 +1,19 @@
 //! How Chat takes our calls: whether it must be left alone, and whether something is wrong that calls cannot mend.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
 use crate::rest_api::outcome::{Answer, Class};
+use crate::rest_api::sign::Likeness;
 
-/// What was learnt from the last answers.
+/// What was learnt from the last answers. Clients share it as far as they are the same to Chat, so that an answer to an
+/// earlier one's call counts for its successor.
 #[derive(Default)]
-pub(super) struct Health(Mutex<State>);
-
-#[derive(Clone, Copy, Default)]
-struct State {
-    paused_until: Option<Instant>,
-    alarm: Option<i64>,
+pub(super) struct Health {
+    paused_until: Arc<Mutex<Option<Instant>>>,
+    alarm: Arc<Mutex<Option<i64>>>,
 }
 
 /// How Chat takes our calls.
@@ -26,20 +26,35 @@ pub struct Standing {
 }
 
 impl Health {
+    /// What stays true of a successor. Chat's pause concerns the application, whoever signs; what was wrong with the
+    /// configuration may be mended by anything that changed in it.
+    pub(super) fn succeeded_by(&self, likeness: Likeness) -> Self {
+        match likeness {
+            Likeness::Same => Self {
+                paused_until: Arc::clone(&self.paused_until),
+                alarm: Arc::clone(&self.alarm),
+            },
+            Likeness::SameApp => Self {
+                paused_until: Arc::clone(&self.paused_until),
+                alarm: Arc::default(),
+            },
+            Likeness::Other => Self::default(),
+        }
+    }
+
     /// Takes an answer to a call in.
     pub(super) fn note(&self, answer: &Answer, now: Instant) {
-        let mut state = self.0.lock();
         match answer.class {
-            Class::Breaker => state.paused_until = Some(now + PAUSE),
-            Class::Ok => state.alarm = None,
-            class if class.is_alarm() => state.alarm = Some(answer.error_code),
+            Class::Breaker => *self.paused_until.lock() = Some(now + PAUSE),
+            Class::Ok => *self.alarm.lock() = None,
+            class if class.is_alarm() => *self.alarm.lock() = Some(answer.error_code),
             _ => {}
         }
     }
 
     /// How long no call may be sent yet.
     pub(super) fn pause(&self, now: Instant) -> Option<Duration> {
-        let until = self.0.lock().paused_until?;
+        let until = (*self.paused_until.lock())?;
         let left = until.saturating_duration_since(now);
         Some(left).filter(|left| !left.is_zero())
     }
@@ -47,7 +62,7 @@ impl Health {
     pub(super) fn standing(&self, now: Instant) -> Standing {
         Standing {
             is_paused: self.pause(now).is_some(),
-            alarm: self.0.lock().alarm,
+            alarm: *self.alarm.lock(),
         }
     }
 }
@@ -77,6 +92,34 @@ mod tests {
             (Some(PAUSE), Some(Duration::from_secs(1)))
         );
         assert_eq!(pause(60), None);
+    }
+
+    #[test]
+    fn a_successor_is_paused_and_alarmed_as_far_as_it_is_the_same_to_chat() {
+        for (likeness, is_paused, alarm) in [
+            (Likeness::Same, true, Some(70009)),
+            (Likeness::SameApp, true, None),
+            (Likeness::Other, false, None),
+        ] {
+            let (before, now) = (Health::default(), Instant::now());
+            before.note(&answer(70009), now);
+            let after = before.succeeded_by(likeness);
+            let expected = |is_paused, alarm| Standing { alarm, is_paused };
+            assert_eq!(after.standing(now), expected(false, alarm), "{likeness:?}");
+            // The answer to a call that was under way.
+            before.note(&answer(70050), now);
+            assert_eq!(
+                after.standing(now),
+                expected(is_paused, alarm),
+                "{likeness:?}"
+            );
+            after.note(&answer(0), now);
+            assert_eq!(
+                after.standing(now),
+                expected(is_paused, None),
+                "{likeness:?}"
+            );
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -70,7 +71,7 @@ pub struct Limits {
 #[derive(Debug)]
 pub struct LocalBudgets {
     limits: Limits,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Debug, Default)]
@@ -94,7 +95,17 @@ impl LocalBudgets {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
-            state: Mutex::default(),
+            state: Arc::default(),
+        }
+    }
+
+    /// Budgets of these limits of which as much is used as of the earlier ones, by calls of either: new limits give nobody a
+    /// second go. Both count from the same moment.
+    #[must_use]
+    pub fn succeeded_by(&self, limits: Limits) -> Self {
+        Self {
+            limits,
+            state: Arc::clone(&self.state),
         }
     }
 

@@ -9,6 +9,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -142,7 +143,18 @@ pub struct Signer {
     endpoint: Endpoint,
     issuer: Issuer,
     admin: AdminAccount,
-    admin_sig: Mutex<AdminSig>,
+    admin_sig: Arc<Mutex<AdminSig>>,
+}
+
+/// How much two signers are the same to Chat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Likeness {
+    /// In everything.
+    Same,
+    /// They call the same application at the same place, with another key or administrator.
+    SameApp,
+    /// They call another application, or another place.
+    Other,
 }
 
 /// The administrator's UserSig in use.
@@ -179,8 +191,33 @@ impl Signer {
             endpoint,
             issuer: Issuer::new(sdk_app_id, key, Lifetime::ADMIN),
             admin,
-            admin_sig: Mutex::default(),
+            admin_sig: Arc::default(),
         }
+    }
+
+    /// How much this signer is like the other one.
+    pub fn likeness(&self, other: &Self) -> Likeness {
+        let (own, others) = (&self.issuer, &other.issuer);
+        let is_same_app = own.sdk_app_id() == others.sdk_app_id();
+        match is_same_app && self.endpoint == other.endpoint {
+            true if self.admin == other.admin && own.signs_like(others) => Likeness::Same,
+            true => Likeness::SameApp,
+            false => Likeness::Other,
+        }
+    }
+
+    /// The signer, going on from an earlier one: with its UserSig where that is the same, and no sooner with a new one.
+    #[must_use]
+    pub fn succeeding(mut self, earlier: &Self) -> Self {
+        match self.likeness(earlier) {
+            Likeness::Same => self.admin_sig = Arc::clone(&earlier.admin_sig),
+            Likeness::SameApp => {
+                let renewed_at = earlier.admin_sig.lock().renewed_at;
+                self.admin_sig.lock().renewed_at = renewed_at;
+            }
+            Likeness::Other => {}
+        }
+        self
     }
 
     /// Where the calls go.
@@ -386,6 +423,53 @@ mod tests {
         assert_ne!(sig(later(311)), third);
         // A clock that is set back leaves none that is dated ahead.
         assert_ne!(sig(NOW), sig(later(311)));
+    }
+
+    #[test]
+    fn a_successor_signs_as_before_and_renews_no_sooner() {
+        let with = |region: &str, app, key, admin| {
+            Signer::new(
+                Endpoint::of_region(region).unwrap(),
+                SdkAppId::new(app).unwrap(),
+                SecretKey::parse(key).unwrap(),
+                AdminAccount::parse(admin).unwrap(),
+            )
+        };
+        let other_key = "another-key-of-the-tests-that-is-long-enough";
+        for (after, likeness, may_renew) in [
+            (signer(), Likeness::Same, false),
+            (
+                with("singapore", 20_001_234, other_key, "administrator"),
+                Likeness::SameApp,
+                false,
+            ),
+            (
+                with("singapore", 20_001_234, KEY, "root"),
+                Likeness::SameApp,
+                false,
+            ),
+            (
+                with("singapore", 20_001_235, KEY, "administrator"),
+                Likeness::Other,
+                true,
+            ),
+            (
+                with("tokyo", 20_001_234, KEY, "administrator"),
+                Likeness::Other,
+                true,
+            ),
+        ] {
+            let before = signer();
+            sig_of(&before, Host::Main, NOW);
+            assert!(before.renew(NOW));
+            assert_eq!(after.likeness(&before), likeness);
+            let after = after.succeeding(&before);
+            let sig = sig_of(&after, Host::Main, NOW).1;
+            let is_in_use = sig == sig_of(&before, Host::Main, NOW).1;
+            assert_eq!(is_in_use, likeness == Likeness::Same, "{likeness:?}");
+            let soon = NOW.saturating_add(Duration::from_secs(9));
+            assert_eq!(after.renew(soon), may_renew, "{likeness:?}");
+        }
     }
 
     #[test]

@@ -8,11 +8,36 @@ use crate::chat_client::{ChatClient, Standing};
 use crate::config::Chat;
 use crate::proxy::{KnownRoles, RestGateway};
 use crate::rest_api::Settings;
-use crate::rest_api::budget::LocalBudgets;
+use crate::rest_api::budget::{Limits, LocalBudgets};
 use crate::rest_api::sign::{AdminAccount, Signer};
 
-/// What calls Chat, where the configuration says how to reach it.
-pub(super) fn client(chat: &Chat) -> Result<Option<Arc<ChatClient>>, StartError> {
+/// How much the site's callers have called, and since when that is counted. It goes on by the site's name, so that no reload gives
+/// them a second go.
+pub(super) struct Usage {
+    budgets: LocalBudgets,
+    started: Instant,
+}
+
+impl Usage {
+    /// That of a new site.
+    fn none() -> Self {
+        Self {
+            budgets: LocalBudgets::new(Limits::default()),
+            started: Instant::now(),
+        }
+    }
+
+    /// The site's own until now, whether it has a gateway or not.
+    pub(super) fn after(earlier: Option<&Arc<Self>>) -> Arc<Self> {
+        earlier.map_or_else(|| Arc::new(Self::none()), Arc::clone)
+    }
+}
+
+/// What calls Chat, where the configuration says how to reach it; it goes on from the site's earlier one.
+pub(super) fn client(
+    chat: &Chat,
+    earlier: Option<&ChatClient>,
+) -> Result<Option<Arc<ChatClient>>, StartError> {
     let Some((endpoint, admin)) = chat
         .endpoint
         .clone()
@@ -21,7 +46,11 @@ pub(super) fn client(chat: &Chat) -> Result<Option<Arc<ChatClient>>, StartError>
         return Ok(None);
     };
     let signer = Signer::new(endpoint, chat.sdk_app_id, chat.keys.active().clone(), admin);
-    Ok(Some(Arc::new(ChatClient::new(signer)?)))
+    let client = ChatClient::new(signer)?;
+    Ok(Some(Arc::new(match earlier {
+        Some(earlier) => client.succeeding(earlier),
+        None => client,
+    })))
 }
 
 /// The gateway of a site that has one.
@@ -29,17 +58,18 @@ pub(super) fn gateway(
     settings: Option<Settings>,
     chat: &Chat,
     client: Option<&Arc<ChatClient>>,
+    usage: &Usage,
 ) -> Option<RestGateway> {
     let (settings, client) = settings.zip(client)?;
     Some(RestGateway {
         policy: settings.policy,
-        budgets: Box::new(LocalBudgets::new(settings.limits)),
+        budgets: Box::new(usage.budgets.succeeded_by(settings.limits)),
         roles: KnownRoles::new(settings.group_role_max_age),
         chat: client.clone(),
         reserved: chat.reserved.clone(),
         sdk_app_id: chat.sdk_app_id,
         http_status: settings.http_status,
-        started: Instant::now(),
+        started: usage.started,
     })
 }
 

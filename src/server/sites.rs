@@ -1,7 +1,8 @@
 //! Sites built from what the configuration says of them, and put in force all at once.
 //!
 //! [`Workshop::build`] does everything that can fail and touches nothing that is in force; [`Workshop::put_in_force`]
-//! cannot fail. What a site has learnt goes on by the site's name: its state, its kicks, its UserSigs, the keys that were fetched.
+//! cannot fail. What a site has learnt goes on by the site's name: its state, its kicks, its UserSigs, the keys that were fetched,
+//! how Chat takes its calls and how many it has made.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,6 +57,7 @@ pub(super) struct Running {
     pub(super) upstreams: Upstreams,
     logouts: Arc<Logouts>,
     chat: Option<Arc<ChatClient>>,
+    usage: Arc<chat::Usage>,
     revoked: Arc<Revocations>,
     labels: Labels,
     start: Start,
@@ -197,9 +199,11 @@ impl Workshop {
         let earlier = before.map(|before| &before.upstreams);
         let upstreams = upstreams::build(name, &site.upstreams, &self.metrics, earlier)?;
         let logouts = self.logouts(name, before);
-        let chat = chat::client(&site.chat)?;
+        let earlier = before.and_then(|before| before.chat.as_deref());
+        let chat = chat::client(&site.chat, earlier)?;
+        let usage = chat::Usage::after(before.map(|before| &before.usage));
         let settings = SiteSettings {
-            rest_api: chat::gateway(site.rest_api, &site.chat, chat.as_ref()),
+            rest_api: chat::gateway(site.rest_api, &site.chat, chat.as_ref(), &usage),
             name: name.clone(),
             authorizer: authorizer.clone(),
             keys: Arc::new(keys.clone()),
@@ -215,6 +219,7 @@ impl Workshop {
             upstreams,
             logouts,
             chat,
+            usage,
             revoked: site.revoked,
             labels,
             start: Start::Resume,

@@ -1,6 +1,7 @@
 //! The REST gateway on the running program, in front of a Chat that records every byte and answers what the test says.
 
 mod group_role;
+mod reload;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::Write;

@@ -201,3 +201,29 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn new_limits_give_nobody_a_second_go() {
+    let limits = |app| Limits {
+        app: rate(app),
+        ..Limits::default()
+    };
+    let command = command(100);
+    let mut budgets = LocalBudgets::new(limits(10));
+    let passed = |budgets: &LocalBudgets| pass(budgets, &command, "u7", 300, START);
+    let first = passed(&budgets);
+    assert!((1..=10).contains(&first), "{first}");
+    for _ in 0..50 {
+        let after = budgets.succeeded_by(limits(10));
+        // A call that came under the earlier ones counts for both.
+        assert_eq!((passed(&after), passed(&budgets)), (0, 0));
+        budgets = after;
+    }
+    let fresh = LocalBudgets::new(limits(10));
+    assert_eq!(passed(&fresh), first);
+    // Other rates hold from now on, for what was used before as well.
+    let later = START + Duration::from_secs(2);
+    let more = budgets.succeeded_by(limits(1000));
+    assert!(pass(&more, &command, "u7", 300, later) > 10);
+    assert_eq!(passed(&more.succeeded_by(limits(1))), 0);
+}
