@@ -5,91 +5,147 @@
 //! it; `config` refuses a token header that would never arrive.
 
 /// A name in the one spelling of all that a server might take for it: `_X_Chat.UserSig` is `x-chat-usersig`.
-pub fn fold(name: &str) -> String {
-    folded(name).collect()
+pub struct Folded {
+    length: usize,
+    bytes: [u8; LONGEST],
+    /// In place of the bytes where those do not suffice.
+    long: Option<String>,
+}
+
+impl Folded {
+    /// Folds a name, which may have any bytes.
+    pub fn of(name: &[u8]) -> Self {
+        let start = name.iter().position(u8::is_ascii_alphanumeric);
+        let end = name.iter().rposition(u8::is_ascii_alphanumeric);
+        let trimmed = start
+            .zip(end)
+            .and_then(|(start, end)| name.get(start..=end));
+        let trimmed = trimmed.unwrap_or_default();
+        let mut folded = Self {
+            length: trimmed.len(),
+            bytes: [0; LONGEST],
+            long: None,
+        };
+        match folded.bytes.get_mut(..trimmed.len()) {
+            Some(bytes) => {
+                for (byte, original) in bytes.iter_mut().zip(trimmed) {
+                    *byte = fold_byte(*original);
+                }
+            }
+            None => {
+                folded.long = Some(
+                    trimmed
+                        .iter()
+                        .map(|byte| char::from(fold_byte(*byte)))
+                        .collect(),
+                )
+            }
+        }
+        folded
+    }
+
+    /// The folded name: lower-case letters, digits and `-`.
+    pub fn as_str(&self) -> &str {
+        let short = || self.bytes.get(..self.length).unwrap_or_default();
+        match &self.long {
+            Some(long) => long,
+            None => std::str::from_utf8(short()).unwrap_or_default(),
+        }
+    }
+
+    /// Whether this is what tells an app where a request came from, by whom it was passed on, or which other host or path
+    /// it is for. Nobody before the proxy is trusted to say so, because these are not what was judged.
+    pub fn is_forwarding(&self) -> bool {
+        let name = self.as_str();
+        name.starts_with("x-forwarded-") || FORWARDING.binary_search(&name).is_ok()
+    }
+
+    /// Whether no client may send such a header, whatever else the proxy sets: it claims another origin or path, or is the
+    /// request id.
+    pub fn is_reserved(&self) -> bool {
+        self.as_str() == REQUEST_ID || self.is_forwarding()
+    }
 }
 
 /// Whether an app may take one name for the other.
 pub fn is_alias(one: &str, other: &str) -> bool {
-    folded(one).eq(folded(other))
+    Folded::of(one.as_bytes()).as_str() == Folded::of(other.as_bytes()).as_str()
 }
 
-/// Whether a header tells an app where a request came from, by whom it was passed on, or which other host or path it is
-/// for. Nobody before the proxy is trusted to say so, because these are not what was judged.
-pub fn is_forwarding(name: &str) -> bool {
-    let listed = FORWARDING.iter().any(|listed| is_alias(name, listed));
-    listed || fold(name).starts_with("x-forwarded-")
+fn fold_byte(byte: u8) -> u8 {
+    match byte.is_ascii_alphanumeric() {
+        true => byte.to_ascii_lowercase(),
+        false => b'-',
+    }
 }
 
-/// Whether a client may not send a header: it claims another origin or path, or is an alias of one of `ours` or of the
-/// request id that the proxy sets.
-pub fn is_stripped(name: &str, ours: &[&str]) -> bool {
-    let is_ours = |ours: &&str| is_alias(name, ours);
-    is_alias(name, REQUEST_ID) || ours.iter().any(is_ours) || is_forwarding(name)
-}
-
-fn folded(name: &str) -> impl Iterator<Item = char> + '_ {
-    let is_separator = |character: char| !character.is_ascii_alphanumeric();
-    let fold = move |character| match is_separator(character) {
-        true => '-',
-        false => character.to_ascii_lowercase(),
-    };
-    name.trim_matches(is_separator).chars().map(fold)
-}
-
+/// No name that matters by itself is longer.
+const LONGEST: usize = 64;
 const REQUEST_ID: &str = "x-request-id";
 
+/// Who the client is, and which host or path is served instead of the one that was judged. In order, for the search.
 const FORWARDING: &[&str] = &[
-    // Who the client is.
-    "forwarded",
-    "x-forwarded",
-    "x-original-forwarded-for",
-    "x-real-ip",
-    "x-client-ip",
-    "x-cluster-client-ip",
-    "x-remote-ip",
-    "x-remote-addr",
-    "client-ip",
-    "true-client-ip",
-    "proxy-client-ip",
-    "wl-proxy-client-ip",
     "cf-connecting-ip",
     "cf-connecting-ipv6",
     "cf-pseudo-ipv4",
+    "client-ip",
     "fastly-client-ip",
     "fly-client-ip",
+    "forwarded",
+    "proxy-client-ip",
+    "true-client-ip",
+    "wl-proxy-client-ip",
     "x-appengine-user-ip",
     "x-azure-clientip",
+    "x-client-ip",
+    "x-cluster-client-ip",
     "x-envoy-external-address",
-    // Which host or path is served instead of the one that was judged.
+    "x-forwarded",
+    "x-host",
+    "x-original-forwarded-for",
     "x-original-host",
     "x-original-uri",
     "x-original-url",
+    "x-real-ip",
+    "x-remote-addr",
+    "x-remote-ip",
     "x-rewrite-url",
-    "x-host",
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const OURS: &[&str] = &["X-Chat-UserID", "x-chat-usersig", "x-chat-sdkappid"];
-
     #[test]
     fn h1_every_spelling_folds_into_one() {
         for name in ["X-Chat-UserSig", "x_chat_usersig", "_X.Chat~UserSig_"] {
-            assert_eq!(fold(name), "x-chat-usersig", "{name}");
+            let folded = Folded::of(name.as_bytes());
+            assert_eq!(folded.as_str(), "x-chat-usersig", "{name}");
             assert!(is_alias(name, "x-chat-usersig") && is_alias("X_CHAT_USERSIG", name));
         }
         assert!(!is_alias("x-chat-user-sig", "x-chat-usersig"));
         assert!(!is_alias("", "x-chat-usersig"));
+        assert_eq!(Folded::of(b"-_.").as_str(), "");
+        assert_eq!(Folded::of(b"\xffA\xffb\xc3\xa9").as_str(), "a-b");
+        let long = format!("_X_{}", "Y".repeat(200));
+        let folded = format!("x-{}", "y".repeat(200));
+        assert_eq!(Folded::of(long.as_bytes()).as_str(), folded);
+        assert!(is_alias(&long, &folded) && !is_alias(&long, &folded[..LONGEST]));
+    }
+
+    #[test]
+    fn the_list_is_in_order_and_folded() {
+        assert!(FORWARDING.is_sorted());
+        for name in FORWARDING {
+            let folded = Folded::of(name.as_bytes());
+            assert_eq!(folded.as_str(), *name);
+            assert!(folded.is_forwarding());
+        }
     }
 
     #[test]
     fn h1_h9_what_only_the_proxy_may_say_is_stripped() {
         for name in [
-            "x_chat_userid",
-            "_X-Chat-UserSig",
             "X-Request-ID",
             "x_request_id",
             "-X.Request.ID",
@@ -109,7 +165,7 @@ mod tests {
             "X-Original-URL",
             "X-Rewrite-URL",
         ] {
-            assert!(is_stripped(name, OURS), "{name}");
+            assert!(Folded::of(name.as_bytes()).is_reserved(), "{name}");
         }
         for name in [
             "Authorization",
@@ -124,7 +180,7 @@ mod tests {
             "X-Chat-UserSignature",
             "Client",
         ] {
-            assert!(!is_stripped(name, OURS), "{name}");
+            assert!(!Folded::of(name.as_bytes()).is_reserved(), "{name}");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use http::header::{CONNECTION, HeaderMap, HeaderName};
 
-use crate::policy::header_name::{fold, is_alias, is_stripped};
+use crate::policy::header_name::Folded;
 use crate::rejection::Rejection;
 
 /// The names under which UserID, UserSig and SDKAppID are injected.
@@ -25,7 +25,7 @@ pub struct InjectedNames {
 
 impl InjectedNames {
     fn headers(&self) -> [String; 3] {
-        [&self.user_id, &self.user_sig, &self.sdk_app_id].map(|name| fold(name.as_str()))
+        [&self.user_id, &self.user_sig, &self.sdk_app_id].map(folded)
     }
 }
 
@@ -43,10 +43,9 @@ impl Stripper {
         of_others: &[InjectedNames],
         tokens: impl Iterator<Item = &'a HeaderName>,
     ) -> Self {
-        let tokens: Vec<_> = tokens.map(|name| fold(name.as_str())).collect();
-        let is_read = |name: &String| tokens.iter().any(|token| is_alias(token, name));
+        let tokens: Vec<_> = tokens.map(folded).collect();
         let others = of_others.iter().flat_map(InjectedNames::headers);
-        let others = others.filter(|name| !is_read(name));
+        let others = others.filter(|name| !tokens.contains(name));
         Self {
             ours: others.chain(names.headers()).collect(),
             tokens,
@@ -57,7 +56,7 @@ impl Stripper {
     pub(super) fn find(&self, headers: &HeaderMap) -> Vec<HeaderName> {
         headers
             .keys()
-            .filter(|name| self.is_ours_alone(name.as_str()))
+            .filter(|name| self.is_ours_alone(&Folded::of(name.as_str().as_bytes())))
             .cloned()
             .collect()
     }
@@ -68,24 +67,28 @@ impl Stripper {
             .get_all(CONNECTION)
             .iter()
             .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-            .map(|name| String::from_utf8_lossy(name.trim_ascii()));
+            .map(Folded::of);
         match nominated.any(|name| self.is_end_to_end(&name)) {
             true => Err(Rejection::RequestInvalid),
             false => Ok(()),
         }
     }
 
-    fn is_end_to_end(&self, name: &str) -> bool {
-        let is_listed = |listed: &&str| is_alias(name, listed);
-        END_TO_END.iter().any(is_listed)
-            || self.tokens.iter().any(|token| is_alias(name, token))
-            || fold(name).starts_with("content-")
-            || self.is_ours_alone(name)
+    fn is_end_to_end(&self, folded: &Folded) -> bool {
+        let name = folded.as_str();
+        END_TO_END.contains(&name)
+            || self.tokens.iter().any(|token| token == name)
+            || name.starts_with("content-")
+            || self.is_ours_alone(folded)
     }
 
-    fn is_ours_alone(&self, name: &str) -> bool {
-        is_stripped(name, &[]) || self.ours.iter().any(|ours| is_alias(name, ours))
+    fn is_ours_alone(&self, folded: &Folded) -> bool {
+        folded.is_reserved() || self.ours.contains(folded.as_str())
     }
+}
+
+fn folded(name: &HeaderName) -> String {
+    Folded::of(name.as_str().as_bytes()).as_str().to_owned()
 }
 
 /// What says whose request it is, for which host, and on behalf of which page.

@@ -13,7 +13,7 @@ use pingora::proxy::Session;
 
 use super::forwarding::ForwardingRules;
 use crate::authorize::Parts;
-use crate::policy::header_name::is_forwarding;
+use crate::policy::header_name::Folded;
 use crate::policy::{HostError, PathError};
 use crate::rejection::Rejection;
 
@@ -141,7 +141,8 @@ pub(super) fn is_plain_loopback(session: &Session, rules: &ForwardingRules) -> b
 /// A proxy on this machine connects from a loopback address as well and may send its own upstream's name as `Host`, for
 /// browsers elsewhere. What it adds gives it away, and so does HTTP/1.0, which no browser speaks.
 fn is_local_browser(request: &RequestHeader, client: IpAddr) -> bool {
-    let is_passed_on = |name: &HeaderName| *name == VIA || is_forwarding(name.as_str());
+    let is_passed_on =
+        |name: &HeaderName| *name == VIA || Folded::of(name.as_str().as_bytes()).is_forwarding();
     client.to_canonical().is_loopback()
         && request.version > Version::HTTP_10
         && !request.headers.keys().any(is_passed_on)

@@ -14,7 +14,7 @@ use crate::config::error::Place;
 use crate::config::raw::{Table, Value};
 use crate::config::secrets::Secrets;
 use crate::json::JsonPointer;
-use crate::policy::header_name::is_stripped;
+use crate::policy::header_name::Folded;
 use crate::state::revocation::Revocations;
 use crate::token::extract::{TokenSource, TokenSources};
 use crate::token::verify::{TokenIssuer, Verifier};
@@ -293,7 +293,7 @@ fn header_source(header: &Value<'_>, scheme: Option<Value<'_>>) -> Option<TokenS
         );
         return None;
     }
-    if is_stripped(name.as_str(), &[]) {
+    if Folded::of(name.as_str().as_bytes()).is_reserved() {
         header.error(
             "is removed from every request, because clients may not say where one comes from",
             "Authorization, or a header of your own that is not X-Forwarded-.. or the like",
