@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, Config, LoadError, Site};
+use crate::telemetry;
 
 /// Gives an existing app Tencent Cloud Chat login without a change in the app.
 ///
@@ -89,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(command) => command.run(),
         Command::Commands(command) => command.run(),
     };
+    telemetry::flush();
     match result {
         Ok(()) => ExitCode::SUCCESS,
         // The reader has what it wanted: `usersig-proxy mint … | head -1`.

@@ -187,8 +187,8 @@ impl Runner {
         self.server.add_service(service);
     }
 
-    /// Runs until SIGTERM (after drain delay and grace period) or SIGINT (at once) ends the process.
-    pub fn run(self) -> ! {
+    /// Runs until SIGTERM (after drain delay and grace period) or SIGINT (at once) ends it. The process is to end then.
+    pub fn run(self) {
         let shutdown = Shutdown {
             readiness: self.readiness,
             drain_delay: self.drain_delay,
@@ -196,7 +196,6 @@ impl Runner {
         self.server.run(RunArgs {
             shutdown_signal: Box::new(shutdown),
         });
-        std::process::exit(0)
     }
 }
 

@@ -4,12 +4,19 @@
 //! through at any level: of the framework only start, stop and listener messages are, and everything about a request
 //! is logged by the proxy itself.
 
+mod json;
+mod lines;
+
 use std::io;
+use std::sync::OnceLock;
 
 use tracing::Level;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+
+use self::json::JsonLine;
+use self::lines::Lines;
 
 /// The shape of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,21 +27,32 @@ pub enum Format {
     Text,
 }
 
-/// Starts logging for the process; a second call changes nothing.
-pub fn init(format: Format, level: Level) {
+/// Starts logging for the process; a second call changes nothing. Fails when the thread that writes cannot be started.
+pub fn init(format: Format, level: Level) -> io::Result<()> {
     let own = Targets::new().with_target(OWN_TARGET, LevelFilter::from_level(level));
     let registry = tracing_subscriber::registry().with(own);
-    let output = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let lines = Lines::new(io::stderr())?;
+    let output = tracing_subscriber::fmt::layer().with_writer(lines.clone());
     let started = match format {
-        Format::Json => registry
-            .with(output.json().flatten_event(true).with_current_span(false))
-            .try_init(),
+        Format::Json => registry.with(output.event_format(JsonLine)).try_init(),
         Format::Text => registry.with(output.with_ansi(false)).try_init(),
     };
     if started.is_ok() && log::set_logger(&FRAMEWORK).is_ok() {
         log::set_max_level(log::LevelFilter::Info);
     }
+    // The first ones are those that events go to.
+    let _ = LINES.set(lines);
+    Ok(())
 }
+
+/// Writes what was logged so far; to be called before the process ends.
+pub fn flush() {
+    if let Some(lines) = LINES.get() {
+        lines.flush();
+    }
+}
+
+static LINES: OnceLock<Lines> = OnceLock::new();
 
 static FRAMEWORK: FrameworkLog = FrameworkLog;
 

@@ -48,7 +48,7 @@ impl Demo {
             sandbox: free_address()?,
         };
         let config = demo_config(&addresses)?;
-        run::start_logging(&config);
+        run::start_logging(&config)?;
         let mut runner = Runner::new(&config.runtime);
         add_app(&mut runner, addresses.app)?;
         for site in &config.sites {
@@ -56,7 +56,8 @@ impl Demo {
         }
         runner.add_proxy(config, None)?;
         writeln!(io::stdout(), "{}", instructions(&addresses))?;
-        runner.run()
+        runner.run();
+        Ok(())
     }
 }
 

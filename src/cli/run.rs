@@ -30,7 +30,7 @@ impl Run {
         let path = self.file.config;
         let (config, watched) = load_watched(&path, &|name| std::env::var(name).ok());
         let config = config.map_err(CliError::Config)?;
-        start_logging(&config);
+        start_logging(&config)?;
         let mut runner = Runner::new(&config.runtime);
         let listeners: Vec<_> = config
             .listen
@@ -45,7 +45,8 @@ impl Run {
             tracing::info!(%address, "starting to listen");
         }
         tracing::info!(address = %ops, "starting to listen for health and metrics");
-        runner.run()
+        runner.run();
+        Ok(())
     }
 }
 
@@ -58,7 +59,7 @@ fn outlive_hangups() -> io::Result<Signal> {
 }
 
 /// Starts logging and writes the configuration's warnings to it.
-pub(super) fn start_logging(config: &Config) {
+pub(super) fn start_logging(config: &Config) -> io::Result<()> {
     let format = match config.log.format {
         LogFormat::Json => Format::Json,
         LogFormat::Text => Format::Text,
@@ -70,8 +71,9 @@ pub(super) fn start_logging(config: &Config) {
         LogLevel::Debug => tracing::Level::DEBUG,
         LogLevel::Trace => tracing::Level::TRACE,
     };
-    telemetry::init(format, level);
+    telemetry::init(format, level)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
+    Ok(())
 }

@@ -41,7 +41,7 @@ impl Serve {
             return Err(CliError::Refused(text.to_owned()));
         }
         check_addresses([&self.listen])?;
-        run::start_logging(&config);
+        run::start_logging(&config)?;
         let mut runner = Runner::new(&config.runtime);
         let chat = choose_site(config, self.of.site.as_deref())?.chat;
         let sandbox = Sandbox::new(chat.sdk_app_id, chat.keys).with_admin(&chat.admin);
@@ -49,7 +49,8 @@ impl Serve {
         runner.add_app("sandbox", self.listen, move |request| {
             reply(sandbox.answer(request, UnixTime::from(SystemTime::now())))
         });
-        runner.run()
+        runner.run();
+        Ok(())
     }
 }
 
