@@ -16,6 +16,7 @@
 
 mod caller;
 mod keys;
+mod memory;
 mod passage;
 mod rest_call;
 
@@ -27,6 +28,7 @@ use arc_swap::ArcSwap;
 use http::{HeaderMap, HeaderName, Method};
 use serde_json::Value;
 
+use self::memory::{Edition, TokenMemory};
 use self::passage::Passage;
 pub use self::passage::{ENDPOINT_ROUTE, REST_ROUTE};
 pub use self::rest_call::RestCall;
@@ -41,7 +43,7 @@ use crate::time::UnixTime;
 use crate::token::BearerToken;
 use crate::token::extract::TokenSources;
 use crate::token::keys::Algorithm;
-use crate::token::verify::{SessionClaims, Verifier};
+use crate::token::verify::{VerifiedToken, Verifier};
 use crate::usersig::cache::{KeyVersion, Lookup, UserSigCache};
 use crate::usersig::{IssuedUserSig, Issuer, SdkAppId};
 
@@ -85,14 +87,14 @@ pub struct Permit {
 #[derive(Debug)]
 pub struct EndingSession {
     token: BearerToken,
-    claims: SessionClaims,
+    verified: Arc<VerifiedToken>,
     user_id: UserId,
 }
 
 impl EndingSession {
     /// The session as the state knows it.
     pub fn session(&self) -> Session<'_> {
-        Session::new(&self.token, &self.claims, &self.user_id)
+        Session::new(&self.token, &self.verified, &self.user_id)
     }
 }
 
@@ -132,6 +134,8 @@ pub struct User {
     pub user_id: UserId,
     /// The algorithm that the session token was signed with.
     pub algorithm: Algorithm,
+    /// Whether the token was known, so that its signature was not verified again.
+    pub remembered: bool,
     /// The UserSig, where the route hands one out.
     pub login: Option<Login>,
 }
@@ -233,6 +237,8 @@ pub struct Settings {
     pub cap_to_session: bool,
     /// How many users the cache holds.
     pub cache_capacity: NonZeroUsize,
+    /// About how many bytes the memory of verified tokens may take; 0 for none.
+    pub token_memory: usize,
 }
 
 impl Settings {
@@ -257,6 +263,9 @@ pub struct Authorizer {
     state: Arc<State>,
     cache: Arc<UserSigCache>,
     key_version: KeyVersion,
+    memory: Arc<TokenMemory>,
+    /// No other authorizer of the process has it.
+    number: u64,
 }
 
 impl Authorizer {
@@ -267,6 +276,8 @@ impl Authorizer {
             state,
             cache: Self::new_cache(&settings),
             key_version: KeyVersion::default(),
+            memory: Arc::new(TokenMemory::new(settings.token_memory)),
+            number: Edition::next_authorizer(),
             settings,
         }
     }
@@ -283,12 +294,19 @@ impl Authorizer {
             true => Arc::clone(&self.cache),
             false => Self::new_cache(&settings),
         };
+        // Tokens are judged anew under other settings; what takes their place makes room, a little at a time.
+        let memory = match self.settings.token_memory == settings.token_memory {
+            true => Arc::clone(&self.memory),
+            false => Arc::new(self.memory.succeeded_by(settings.token_memory)),
+        };
         let verifier = settings.verifier.clone().succeeding(&self.verifier.load());
         Self {
             verifier: ArcSwap::from_pointee(verifier),
             state: Arc::clone(&self.state),
             cache,
             key_version,
+            memory,
+            number: Edition::next_authorizer(),
             settings,
         }
     }
@@ -327,6 +345,16 @@ impl Authorizer {
     /// The users that are in the cache now.
     pub fn cached_users(&self) -> usize {
         self.cache.len()
+    }
+
+    /// The tokens that are in the memory of verified tokens now, and about how many bytes they take.
+    pub fn remembered_tokens(&self) -> (usize, usize) {
+        self.memory.size()
+    }
+
+    /// How many tokens left that memory, since it was made, for others.
+    pub fn forgotten_tokens(&self) -> u64 {
+        self.memory.evicted()
     }
 }
 

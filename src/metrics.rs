@@ -7,6 +7,7 @@ mod config;
 mod key_sets;
 mod labels;
 mod rest_calls;
+mod token_memory;
 mod upstreams;
 
 use prometheus::{
@@ -16,6 +17,7 @@ use prometheus::{
 pub use self::config::ConfigMetrics;
 pub use self::key_sets::KeySetMetrics;
 pub use self::rest_calls::RestCallMetrics;
+pub use self::token_memory::TokenMemoryMetrics;
 pub use self::upstreams::UpstreamMetrics;
 use crate::rejection::Rejection;
 use crate::token::TokenError;
@@ -31,6 +33,7 @@ pub struct Metrics {
     lookups: IntCounterVec,
     evictions: IntCounterVec,
     cached_users: IntGaugeVec,
+    token_memory: TokenMemoryMetrics,
     upstream_failures: IntCounterVec,
     answers: IntCounterVec,
     kicks: IntCounterVec,
@@ -148,6 +151,7 @@ impl Metrics {
             key_sets: KeySetMetrics::new(&registry)?,
             config: ConfigMetrics::new(&registry)?,
             rest_calls: RestCallMetrics::new(&registry)?,
+            token_memory: TokenMemoryMetrics::new(&registry)?,
             certificates: certificates::CertificateMetrics::new(&registry)?,
             upstreams: UpstreamMetrics::new(&registry)?,
             registry,
@@ -238,6 +242,7 @@ impl Metrics {
         labels::remove_site(&self.cached_users, site);
         self.key_sets.remove_site(site);
         self.rest_calls.remove_site(site);
+        self.token_memory.remove_site(site);
     }
 
     /// Counts a finished request. `site` and `route` are labels that [`create_site`](Self::create_site) was given, or
@@ -308,6 +313,11 @@ impl Metrics {
         &self.config
     }
 
+    /// The series of the memory of verified tokens.
+    pub fn token_memory(&self) -> &TokenMemoryMetrics {
+        &self.token_memory
+    }
+
     /// The series of the REST gateway.
     pub fn rest_calls(&self) -> &RestCallMetrics {
         &self.rest_calls
@@ -368,6 +378,7 @@ impl Metrics {
         }
         self.evictions.with_label_values(&[site]);
         self.cached_users.with_label_values(&[site]);
+        self.token_memory.create_site(site);
         for outcome in [KickOutcome::Landed, KickOutcome::Failed] {
             self.kicks.with_label_values(&[site, outcome.as_str()]);
         }
@@ -449,6 +460,9 @@ mod tests {
             r#"usersig_proxy_usersig_lookups_total{result="renewed",site="a"} 0"#,
             r#"usersig_proxy_usersig_evictions_total{site="a"} 0"#,
             r#"usersig_proxy_usersig_cached_users{site="a"} 0"#,
+            r#"usersig_proxy_token_memory_lookups_total{result="hit",site="a"} 0"#,
+            r#"usersig_proxy_token_memory_evictions_total{site="a"} 0"#,
+            r#"usersig_proxy_token_memory_bytes{site="a"} 0"#,
             r#"usersig_proxy_upstream_failures_total{code="upstream_timeout",site="a",upstream="app"} 0"#,
             r#"usersig_proxy_request_duration_seconds_count{route="default",site="a"} 0"#,
         ] {
@@ -463,6 +477,9 @@ mod tests {
         metrics.count_request("a", "default", Outcome::Rejected("token_expired"), 0.002);
         metrics.count_lookup("a", Lookup::Issued { evicted: true });
         metrics.set_cached_users("a", 3);
+        metrics.token_memory().count("a", true);
+        metrics.token_memory().set("a", (2, 800), 7);
+        metrics.token_memory().set("a", (3, 1200), 9);
         let text = String::from_utf8(metrics.render()).unwrap();
         for line in [
             r#"usersig_proxy_requests_total{outcome="token_expired",route="default",site="a"} 1"#,
@@ -471,6 +488,10 @@ mod tests {
             r#"usersig_proxy_usersig_lookups_total{result="issued",site="a"} 1"#,
             r#"usersig_proxy_usersig_evictions_total{site="a"} 1"#,
             r#"usersig_proxy_usersig_cached_users{site="a"} 3"#,
+            r#"usersig_proxy_token_memory_lookups_total{result="hit",site="a"} 1"#,
+            r#"usersig_proxy_token_memory_tokens{site="a"} 3"#,
+            r#"usersig_proxy_token_memory_bytes{site="a"} 1200"#,
+            r#"usersig_proxy_token_memory_evictions_total{site="a"} 9"#,
         ] {
             assert!(text.contains(line), "{line}");
         }

@@ -113,6 +113,7 @@ impl UserSigProxy {
         match user {
             Ok(user) => {
                 self.metrics.count_verified(site, user.algorithm);
+                self.metrics.token_memory().count(site, user.remembered);
                 if let Some(login) = &user.login {
                     self.metrics.count_lookup(site, login.lookup);
                 }

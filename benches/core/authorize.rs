@@ -25,15 +25,16 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     bench_without_user(criterion);
 }
 
-/// A signed-in user's next request: the token is verified, the UserSig is in the cache.
+/// A signed-in user's next request: the token is known, or verified, and the UserSig is in the cache.
 fn bench_sessions(criterion: &mut Criterion) {
-    for (name, algorithm) in [
-        ("authorize/session_hs256", Algorithm::Hs256),
-        ("authorize/session_rs256", Algorithm::Rs256),
-        ("authorize/session_es256", Algorithm::Es256),
+    for (name, algorithm, token_memory) in [
+        ("authorize/session_known", Algorithm::Es256, 64 << 20),
+        ("authorize/session_hs256", Algorithm::Hs256, 0),
+        ("authorize/session_rs256", Algorithm::Rs256, 0),
+        ("authorize/session_es256", Algorithm::Es256, 0),
     ] {
         let app = App::new(algorithm);
-        let authorizer = authorizer(&app);
+        let authorizer = authorizer(&app, token_memory);
         let headers = headers(Some(&app.token(SUBJECT)));
         let permit = authorize(&authorizer, SESSION_PATH, &headers).unwrap();
         assert!(matches!(permit.caller, Caller::User(user) if user.login.is_some()));
@@ -45,7 +46,7 @@ fn bench_sessions(criterion: &mut Criterion) {
 
 fn bench_without_user(criterion: &mut Criterion) {
     let app = App::new(Algorithm::Hs256);
-    let authorizer = authorizer(&app);
+    let authorizer = authorizer(&app, 0);
     let good = headers(Some(&app.token(SUBJECT)));
     criterion.bench_function("authorize/public", |b| {
         b.iter(|| authorize(&authorizer, PUBLIC_PATH, black_box(&good)).unwrap());
@@ -87,7 +88,7 @@ fn authorize(
     authorizer.authorize(&parts, NOW)
 }
 
-fn authorizer(app: &App) -> Authorizer {
+fn authorizer(app: &App, token_memory: usize) -> Authorizer {
     let settings = Settings {
         rest_api: None,
         routes: route_table(),
@@ -104,6 +105,7 @@ fn authorizer(app: &App) -> Authorizer {
         min_remaining: DAY,
         cap_to_session: false,
         cache_capacity: NonZeroUsize::new(10_000).unwrap(),
+        token_memory,
     };
     Authorizer::new(settings, Arc::new(State::in_memory(Limits::default())))
 }

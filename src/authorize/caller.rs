@@ -5,6 +5,9 @@
 
 use std::sync::Arc;
 
+use arc_swap::Guard;
+
+use super::memory::{Edition, Known, TokenDigest};
 use super::passage::Passage;
 use super::rest_call::refuse_cross_site;
 use super::{Authorizer, Caller, ClaimRules, EndingSession, Login, Parts, RestCall, User};
@@ -15,7 +18,7 @@ use crate::state::{Generation, RenewError, Session};
 use crate::time::UnixTime;
 use crate::token::extract::{ExtractError, Extracted};
 use crate::token::keys::trust::Trust;
-use crate::token::verify::SessionClaims;
+use crate::token::verify::{SessionClaims, Verifier};
 use crate::token::{BearerToken, TokenError};
 use crate::usersig::cache::{LookupError, Signing};
 
@@ -57,19 +60,24 @@ impl Authorizer {
         if passage.command.is_some() {
             refuse_cross_site(parts, carrier)?;
         }
-        let (user, claims) = self.identify(&token, passage.wanted(), now)?;
-        let user_id = user.user_id;
-        let rest_call = passage.command.clone().zip(self.settings.rest_api.as_ref());
-        let rest_call = rest_call.map(|(command, routes)| RestCall::new(command, routes, &claims));
+        let judged = self.judge(&token, now)?;
+        let user = self.admit(&token, &judged, passage.wanted(), now)?;
+        let rest_call = match passage.command.clone().zip(self.settings.rest_api.as_ref()) {
+            Some((command, routes)) => {
+                let claims = judged.claims(&token).map_err(Rejection::Token)?;
+                Some(Arc::new(RestCall::new(command, routes, &claims)))
+            }
+            None => None,
+        };
         let ending = passage.ends_session().then(|| EndingSession {
             token,
-            claims,
-            user_id,
+            verified: judged.known.verified,
+            user_id: user.user_id,
         });
         Ok(Found {
             caller: Caller::User(user),
             ending: ending.map(Arc::new),
-            rest_call: rest_call.map(Arc::new),
+            rest_call,
         })
     }
 
@@ -87,34 +95,68 @@ impl Authorizer {
 
     /// Stages 4 to 7 for the token of a session that the app's answer begins, which waits for nothing.
     pub fn log_in(&self, token: &BearerToken, now: UnixTime) -> Result<User, Rejection> {
-        let (user, _) = self.identify(token, Wanted::LoginNow, now)?;
-        Ok(user)
+        let judged = self.judge(token, now)?;
+        self.admit(token, &judged, Wanted::LoginNow, now)
     }
 
-    pub(super) fn identify(
-        &self,
-        token: &BearerToken,
-        wanted: Wanted,
-        now: UnixTime,
-    ) -> Result<(User, SessionClaims), Rejection> {
+    /// Stages 4 to 6: whose token it is. What was found out before counts on, but for what the time has changed.
+    pub(super) fn judge(&self, token: &BearerToken, now: UnixTime) -> Result<Judged, Rejection> {
         let verifier = self.verifier.load();
-        let session = verifier
-            .verify(token, now)
-            .map_err(|error: TokenError| Rejection::Token(error))?;
-        let rules = self.rules_for(&session)?;
-        if rules.unmet(session.claims()).is_some() {
+        let edition = Edition {
+            authorizer: self.number,
+            verifier: verifier.version(),
+        };
+        let digest = TokenDigest::of(token);
+        if let Some(known) = self.memory.find(&digest, edition) {
+            verifier
+                .recheck(&known.verified, now)
+                .map_err(Rejection::Token)?;
+            return Ok(Judged {
+                known,
+                claims: None,
+                verifier,
+            });
+        }
+        let claims = verifier.verify(token, now).map_err(Rejection::Token)?;
+        let rules = self.rules_for(&claims)?;
+        if rules.unmet(claims.claims()).is_some() {
             return Err(Rejection::AccessDenied);
         }
         let user_id = rules
             .identity
-            .map(session.claims())
+            .map(claims.claims())
             .map_err(Rejection::UserNotMapped)?;
-        let session_end = self.settings.cap_to_session.then(|| session.expires_at());
+        let known = Known {
+            verified: Arc::clone(claims.token()),
+            user_id,
+            edition,
+        };
+        self.memory.insert(digest, known.clone());
+        Ok(Judged {
+            known,
+            claims: Some(claims),
+            verifier,
+        })
+    }
+
+    /// Stage 7: whether the session still is one, and the UserSig that it is wanted for.
+    fn admit(
+        &self,
+        token: &BearerToken,
+        judged: &Judged,
+        wanted: Wanted,
+        now: UnixTime,
+    ) -> Result<User, Rejection> {
+        let Known {
+            verified, user_id, ..
+        } = &judged.known;
+        let session_end = self.settings.cap_to_session.then(|| verified.expires_at());
         if wanted != Wanted::Nothing && session_end.is_some_and(|end| end <= now) {
             // Within the leeway: a session still, but no UserSig may outlive it. Found out before a renewal counts.
             return Err(Rejection::Token(TokenError::Expired));
         }
-        let generation = self.generation(&Session::new(token, &session, &user_id), wanted, now)?;
+        let session = Session::new(token, verified, user_id);
+        let generation = self.generation(&session, wanted, now)?;
         let login = generation
             .map(|generation| {
                 let signing = Signing {
@@ -123,19 +165,19 @@ impl Authorizer {
                     generation,
                     session_end,
                     trust: Trust {
-                        key: session.key(),
-                        keys: verifier.trusted(),
+                        key: verified.key(),
+                        keys: judged.verifier.trusted(),
                     },
                 };
-                self.login(&user_id, &signing, now)
+                self.login(user_id, &signing, now)
             })
             .transpose()?;
-        let user = User {
-            user_id,
-            algorithm: session.algorithm(),
+        Ok(User {
+            user_id: *user_id,
+            algorithm: verified.algorithm(),
+            remembered: judged.claims.is_none(),
             login,
-        };
-        Ok((user, session))
+        })
     }
 
     fn rules_for(&self, session: &SessionClaims) -> Result<&ClaimRules, Rejection> {
@@ -186,6 +228,24 @@ impl Authorizer {
             issued,
             lookup,
         })
+    }
+}
+
+/// A token that is some user's, and the verifier that said so.
+pub(super) struct Judged {
+    pub(super) known: Known,
+    /// Of a token that was verified just now.
+    claims: Option<SessionClaims>,
+    verifier: Guard<Arc<Verifier>>,
+}
+
+impl Judged {
+    /// The claims of the token, read again where the token was known.
+    fn claims(&self, token: &BearerToken) -> Result<SessionClaims, TokenError> {
+        match &self.claims {
+            Some(claims) => Ok(claims.clone()),
+            None => self.verifier.read_again(token, &self.known.verified),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! line. The site that judges, its tokens and the words for a request are in `tests/site.rs`.
 
 mod lifetimes;
+mod memory;
 mod site;
 
 use serde_json::json;

@@ -306,6 +306,7 @@ fn settings(
         min_remaining: chat.min_remaining,
         cap_to_session: chat.cap_to_session,
         cache_capacity: chat.cache_capacity,
+        token_memory: session.token_memory,
         sources: session.token_sources?,
         verifier: session.verifier?,
         claim_rules: session.claim_rules?,

@@ -80,6 +80,10 @@ impl Ops {
         for site in sites.iter() {
             let users = site.authorizer.cached_users();
             self.metrics.set_cached_users(&site.name, users);
+            let remembered = site.authorizer.remembered_tokens();
+            let forgotten = site.authorizer.forgotten_tokens();
+            let token_memory = self.metrics.token_memory();
+            token_memory.set(&site.name, remembered, forgotten);
             site.keys.measure(&self.metrics);
             let standing = site.chat_standing();
             let rest_calls = self.metrics.rest_calls();

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::identity::UserId;
 use crate::time::UnixTime;
 use crate::token::BearerToken;
-use crate::token::verify::SessionClaims;
+use crate::token::verify::VerifiedToken;
 
 /// A verified and mapped session: whose it is, and which token carries it.
 #[derive(Clone, Copy, Debug)]
@@ -23,18 +23,16 @@ pub struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// The session of `token`, whose verified claims were mapped to `user`. A `jti` that is no text does not count.
-    pub fn new(token: &'a BearerToken, claims: &'a SessionClaims, user: &'a UserId) -> Self {
-        let claim = |name| claims.claims().get(name);
+    /// The session of `token`, which was verified and whose claims were mapped to `user`. A `jti` that is no text does not
+    /// count.
+    pub fn new(token: &'a BearerToken, verified: &'a VerifiedToken, user: &'a UserId) -> Self {
         Self {
-            issuer: claims.issuer_name(),
+            issuer: verified.issuer_name(),
             user,
             token,
-            jti: claim("jti").and_then(|value| value.as_str()),
-            issued_at: claim("iat")
-                .and_then(|value| value.as_u64())
-                .map(UnixTime::from_secs),
-            expires_at: claims.expires_at(),
+            jti: verified.jti(),
+            issued_at: verified.issued_at(),
+            expires_at: verified.expires_at(),
         }
     }
 

@@ -84,6 +84,14 @@ impl KeySet {
         !self.0.is_empty()
     }
 
+    /// Whether both find the same key for every token.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        self.0
+            .iter()
+            .map(Key::name)
+            .eq(other.0.iter().map(Key::name))
+    }
+
     /// The names of its keys; one that serves several algorithms is there several times.
     pub(super) fn fingerprints(&self) -> impl Iterator<Item = KeyFingerprint> {
         self.0.iter().map(|key| key.fingerprint)
@@ -175,6 +183,11 @@ impl Key {
             fingerprint: key.fingerprint(),
             material: Material::Signature(key.for_algorithm(algorithm)?),
         })
+    }
+
+    /// By what it is found, and which it is.
+    fn name(&self) -> (Algorithm, Option<&str>, KeyFingerprint) {
+        (self.algorithm, self.id.as_deref(), self.fingerprint)
     }
 
     /// The name of the key, whatever its id and algorithm.

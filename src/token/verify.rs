@@ -9,7 +9,9 @@ mod header;
 mod times;
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -43,6 +45,7 @@ pub struct TokenIssuer {
 #[derive(Clone, Debug)]
 pub struct Verifier {
     issuers: Vec<Issuer>,
+    version: Version,
     trusted: TrustedKeys,
     leeway: Duration,
     max_lifetime: Duration,
@@ -57,15 +60,22 @@ pub struct WantedKey {
     pub key_id: Option<String>,
 }
 
-/// Claims of a verified token. `Debug` shows whose they are, not what they say.
-#[derive(Clone)]
-pub struct SessionClaims {
+/// What is known of a token that was verified, beside its claims. Holds nothing that could be used as a credential.
+#[derive(Clone, PartialEq, Eq)]
+pub struct VerifiedToken {
     issuer: usize,
     issuer_name: Arc<str>,
     algorithm: Algorithm,
     key: KeyFingerprint,
+    times: Times,
+    jti: Option<Box<str>>,
+}
+
+/// Claims of a verified token. `Debug` shows whose they are, not what they say.
+#[derive(Clone)]
+pub struct SessionClaims {
+    token: Arc<VerifiedToken>,
     claims: Object,
-    expires_at: UnixTime,
 }
 
 /// Why a list of issuers is not usable.
@@ -111,6 +121,7 @@ impl Verifier {
         let issuers: Vec<_> = issuers.into_iter().enumerate().map(Issuer::new).collect();
         Ok(Self {
             trusted: all_trusted(&issuers),
+            version: Version::next(),
             issuers,
             leeway,
             max_lifetime,
@@ -121,9 +132,17 @@ impl Verifier {
     pub fn with_keys(&self, issuer: usize, keys: KeySet) -> Self {
         let mut verifier = self.clone();
         if let Some(issuer) = verifier.issuers.get_mut(issuer) {
+            if !issuer.settings.keys.is_like(&keys) {
+                verifier.version = Version::next();
+            }
             issuer.replace_keys(keys);
         }
         verifier.succeeding(self)
+    }
+
+    /// A number that no verifier of the process has that would judge any token otherwise at the same moment.
+    pub fn version(&self) -> u64 {
+        self.version.0
     }
 
     /// The same verifier in place of another: its trusted keys keep their number when they are the same. While the keys of
@@ -155,19 +174,37 @@ impl Verifier {
         issuer.check_audience(&claims)?;
         let times = Times::parse(&claims)?;
         self.check_times(&times, now)?;
-        Ok(SessionClaims {
+        let jti = claims.get("jti").and_then(Value::as_str);
+        let token = VerifiedToken {
             issuer: issuer.index,
             issuer_name: Arc::clone(&issuer.name),
             algorithm: header.algorithm,
             key,
+            times,
+            jti: jti.map(Box::from),
+        };
+        Ok(SessionClaims {
+            token: Arc::new(token),
             claims,
-            expires_at: times.expires_at,
         })
     }
 
-    /// Repeats at a later `now` what of [`verify`](Self::verify) depends on the time, for a remembered verdict.
-    pub fn recheck(&self, claims: &SessionClaims, now: UnixTime) -> Result<(), TokenError> {
-        self.check_times(&Times::parse(&claims.claims)?, now)
+    /// Repeats at a later `now` what of [`verify`](Self::verify) depends on the time, for a token that this verifier, or
+    /// one of the same [`version`](Self::version), has verified.
+    pub fn recheck(&self, known: &VerifiedToken, now: UnixTime) -> Result<(), TokenError> {
+        self.check_times(&known.times, now)
+    }
+
+    /// Reads the claims again of a `token` that is known to have been verified, as `known`.
+    pub fn read_again(
+        &self,
+        token: &BearerToken,
+        known: &Arc<VerifiedToken>,
+    ) -> Result<SessionClaims, TokenError> {
+        Ok(SessionClaims {
+            token: Arc::clone(known),
+            claims: decode_object(token.parts().payload, TokenError::BadPayload)?,
+        })
     }
 
     /// Which key would verify `token`, by what the unverified token says: for deciding what to fetch, no more.
@@ -213,7 +250,7 @@ impl Verifier {
     }
 }
 
-impl SessionClaims {
+impl VerifiedToken {
     /// The issuer's index in the list that the verifier was made with.
     pub fn issuer(&self) -> usize {
         self.issuer
@@ -234,23 +271,58 @@ impl SessionClaims {
         self.key
     }
 
+    /// The token's `exp`, without leeway.
+    pub fn expires_at(&self) -> UnixTime {
+        self.times.expires_at
+    }
+
+    /// The token's `iat`, if it says when it was issued.
+    pub fn issued_at(&self) -> Option<UnixTime> {
+        self.times.issued_at
+    }
+
+    /// The token's `jti`, if it has one that is text.
+    pub fn jti(&self) -> Option<&str> {
+        self.jti.as_deref()
+    }
+}
+
+impl SessionClaims {
+    /// What is known of the token beside them.
+    pub fn token(&self) -> &Arc<VerifiedToken> {
+        &self.token
+    }
+
     /// All claims, as signed.
     pub fn claims(&self) -> &Object {
         &self.claims
     }
+}
 
-    /// The token's `exp`, without leeway.
-    pub fn expires_at(&self) -> UnixTime {
-        self.expires_at
+impl Deref for SessionClaims {
+    type Target = VerifiedToken;
+
+    fn deref(&self) -> &VerifiedToken {
+        &self.token
+    }
+}
+
+impl fmt::Debug for VerifiedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifiedToken")
+            .field("issuer_name", &self.issuer_name)
+            .field("algorithm", &self.algorithm)
+            .field("expires_at", &self.times.expires_at)
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for SessionClaims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionClaims")
-            .field("issuer_name", &self.issuer_name)
-            .field("algorithm", &self.algorithm)
-            .field("expires_at", &self.expires_at)
+            .field("issuer_name", &self.token.issuer_name)
+            .field("algorithm", &self.token.algorithm)
+            .field("expires_at", &self.token.times.expires_at)
             .finish_non_exhaustive()
     }
 }
@@ -351,6 +423,24 @@ impl Issuer {
             return Err(TokenError::AudienceMismatch);
         }
         Ok(())
+    }
+}
+
+/// The number of a verifier.
+#[derive(Clone, Copy)]
+struct Version(u64);
+
+impl Version {
+    fn next() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+}
+
+impl fmt::Debug for Version {
+    /// Without the number: what is alike looks alike.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Version")
     }
 }
 

@@ -149,6 +149,7 @@ pub(super) fn settings(change: impl FnOnce(&mut Settings)) -> Settings {
         cap_to_session: false,
         // Room for all in whichever shard they meet.
         cache_capacity: NonZeroUsize::new(6400).unwrap(),
+        token_memory: 1 << 20,
     };
     change(&mut settings);
     settings

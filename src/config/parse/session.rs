@@ -29,6 +29,8 @@ pub(super) struct Section {
     pub(super) key_sets: Vec<KeySetSource>,
     pub(super) revoked: Option<Arc<Revocations>>,
     pub(super) roles: Vec<IssuerRoles>,
+    /// Bytes.
+    pub(super) token_memory: usize,
 }
 
 pub(super) fn section(root: &Table<'_>, secrets: &Secrets<'_>, identity: &Site) -> Section {
@@ -37,6 +39,7 @@ pub(super) fn section(root: &Table<'_>, secrets: &Secrets<'_>, identity: &Site) 
         "leeway",
         "max_lifetime",
         "shared_identity",
+        "token_memory",
         "revoked",
         "issuer",
     ];
@@ -49,6 +52,7 @@ pub(super) fn section(root: &Table<'_>, secrets: &Secrets<'_>, identity: &Site) 
     let sources = sources(&table);
     let leeway = table.duration_or("leeway", DEFAULT_LEEWAY, Duration::ZERO..=MAX_LEEWAY);
     let max_lifetime = table.duration_or("max_lifetime", MONTH, MINUTE..=12 * MONTH);
+    let token_memory = table.size_or("token_memory", DEFAULT_MEMORY, 0..=MAX_MEMORY);
     let entries = table
         .require("issuer", ISSUER_HINT)
         .and_then(|value| value.some_items(ISSUER_HINT))
@@ -76,6 +80,7 @@ pub(super) fn section(root: &Table<'_>, secrets: &Secrets<'_>, identity: &Site) 
         key_sets,
         revoked,
         roles,
+        token_memory: usize::try_from(token_memory).unwrap_or(usize::MAX),
     }
 }
 
@@ -347,6 +352,9 @@ const SOURCE_HINT: &str = "{ header = \"Authorization\", scheme = \"Bearer\" }, 
 const DISJOINT_HINT: &str = "end identity.transform of each issuer in a prefix of its own, or say \
                              session.shared_identity = true if a subject is the same person everywhere";
 const DEFAULT_LEEWAY: Duration = Duration::from_secs(30);
+/// Some 200,000 tokens.
+const DEFAULT_MEMORY: u64 = 64 << 20;
+const MAX_MEMORY: u64 = 64 << 30;
 const MAX_LEEWAY: Duration = Duration::from_secs(600);
 const MINUTE: Duration = Duration::from_secs(60);
 const MONTH: Duration = Duration::from_secs(30 * 86_400);

@@ -131,6 +131,7 @@ fn the_defaults_that_the_reference_shows_are_the_defaults() {
             site.min_remaining,
             site.cap_to_session,
             site.cache_capacity,
+            site.token_memory,
         );
         format!(
             "{lives:?} {:?} {:?} {:?} {:?}",

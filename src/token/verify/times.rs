@@ -5,6 +5,7 @@ use crate::time::UnixTime;
 use crate::token::TokenError;
 
 /// The times of a token, each a whole number of seconds.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Times {
     pub(super) expires_at: UnixTime,
     pub(super) not_before: Option<UnixTime>,
