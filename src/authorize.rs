@@ -31,7 +31,7 @@ use serde_json::Value;
 use self::memory::{Edition, TokenMemory};
 use self::passage::Passage;
 pub use self::passage::{ENDPOINT_ROUTE, REST_ROUTE};
-pub use self::rest_call::RestCall;
+pub use self::rest_call::{CallPath, RestCall};
 use crate::identity::{IdentityMap, UserId};
 use crate::json::{JsonPointer, Object};
 pub use crate::policy::{AnswerRule, Inject, SessionFromResponse};
@@ -160,6 +160,8 @@ pub struct Refusal {
     pub route: Option<Arc<str>>,
     /// Why.
     pub rejection: Rejection,
+    /// What its session says of a call of the REST API, when that was verified.
+    pub rest_call: Option<Arc<RestCall>>,
 }
 
 impl From<Rejection> for Refusal {
@@ -168,6 +170,7 @@ impl From<Rejection> for Refusal {
         Self {
             route: None,
             rejection,
+            rest_call: None,
         }
     }
 }
@@ -330,9 +333,10 @@ impl Authorizer {
                 ending: found.ending,
                 rest_call: found.rest_call,
             }),
-            Err(rejection) => Err(Refusal {
+            Err(turned_away) => Err(Refusal {
                 route: Some(passage.route),
-                rejection,
+                rejection: turned_away.rejection,
+                rest_call: turned_away.rest_call,
             }),
         }
     }

@@ -225,7 +225,8 @@ impl IdentityMap {
         }
     }
 
-    fn subject(&self, claims: &Object) -> Result<String, IdentityError> {
+    /// The subject that it maps, as the claims have it.
+    pub fn subject(&self, claims: &Object) -> Result<String, IdentityError> {
         match (self.subject_type, self.claim.find(claims)) {
             (_, None | Some(Value::Null)) => Err(IdentityError::ClaimMissing),
             (SubjectType::Text, Some(Value::String(text))) => Ok(text.clone()),

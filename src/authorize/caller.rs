@@ -18,7 +18,7 @@ use crate::state::{Generation, RenewError, Session};
 use crate::time::UnixTime;
 use crate::token::extract::{ExtractError, Extracted};
 use crate::token::keys::trust::Trust;
-use crate::token::verify::{SessionClaims, Verifier};
+use crate::token::verify::{SessionClaims, VerifiedToken, Verifier};
 use crate::token::{BearerToken, TokenError};
 use crate::usersig::cache::{LookupError, Signing};
 
@@ -40,6 +40,21 @@ impl Found {
     }
 }
 
+/// Why there is no caller, and what is known of its call of the REST API by then.
+pub(super) struct TurnedAway {
+    pub(super) rejection: Rejection,
+    pub(super) rest_call: Option<Arc<RestCall>>,
+}
+
+impl From<Rejection> for TurnedAway {
+    fn from(rejection: Rejection) -> Self {
+        Self {
+            rejection,
+            rest_call: None,
+        }
+    }
+}
+
 impl Authorizer {
     /// Whose request it is, and what else its session is needed for.
     pub(super) fn find_caller(
@@ -47,9 +62,9 @@ impl Authorizer {
         parts: &Parts<'_>,
         passage: &Passage,
         now: UnixTime,
-    ) -> Result<Found, Rejection> {
+    ) -> Result<Found, TurnedAway> {
         let extracted = match passage.access {
-            Access::Deny => return Err(Rejection::RouteNotFound),
+            Access::Deny => return Err(Rejection::RouteNotFound.into()),
             Access::Public => None,
             Access::Optional => self.extract(parts)?,
             Access::Session => Some(self.extract(parts)?.ok_or(Rejection::TokenMissing)?),
@@ -60,18 +75,16 @@ impl Authorizer {
         if passage.command.is_some() {
             refuse_cross_site(parts, carrier)?;
         }
-        let judged = self.judge(&token, now)?;
-        let user = self.admit(&token, &judged, passage.wanted(), now)?;
-        let rest_call = match passage.command.clone().zip(self.settings.rest_api.as_ref()) {
-            Some((command, routes)) => {
-                let claims = judged.claims(&token).map_err(Rejection::Token)?;
-                Some(Arc::new(RestCall::new(command, routes, &claims)))
-            }
-            None => None,
-        };
+        let judged = self.verify(&token, now).map_err(Rejection::Token)?;
+        let rest_call = self.rest_call(passage, &token, &judged)?;
+        let user = self.user_of(&token, &judged, passage.wanted(), now);
+        let user = user.map_err(|rejection| TurnedAway {
+            rejection,
+            rest_call: rest_call.clone(),
+        })?;
         let ending = passage.ends_session().then(|| EndingSession {
             token,
-            verified: judged.known.verified,
+            verified: Arc::clone(judged.verified()),
             user_id: user.user_id,
         });
         Ok(Found {
@@ -79,6 +92,23 @@ impl Authorizer {
             ending: ending.map(Arc::new),
             rest_call,
         })
+    }
+
+    /// What a verified session says of the call that a request makes, if it makes one.
+    fn rest_call(
+        &self,
+        passage: &Passage,
+        token: &BearerToken,
+        judged: &Judged,
+    ) -> Result<Option<Arc<RestCall>>, Rejection> {
+        let routes = self.settings.rest_api.as_ref();
+        let Some((command, routes)) = passage.command.as_ref().zip(routes) else {
+            return Ok(None);
+        };
+        let claims = judged.claims(token).map_err(Rejection::Token)?;
+        let rules = self.rules_for(&claims)?;
+        let call = RestCall::new(command.clone(), routes, &claims, rules);
+        Ok(Some(Arc::new(call)))
     }
 
     pub(super) fn extract(&self, parts: &Parts<'_>) -> Result<Option<Extracted>, Rejection> {
@@ -95,67 +125,79 @@ impl Authorizer {
 
     /// Stages 4 to 7 for the token of a session that the app's answer begins, which waits for nothing.
     pub fn log_in(&self, token: &BearerToken, now: UnixTime) -> Result<User, Rejection> {
-        let judged = self.judge(token, now)?;
-        self.admit(token, &judged, Wanted::LoginNow, now)
+        let judged = self.verify(token, now).map_err(Rejection::Token)?;
+        self.user_of(token, &judged, Wanted::LoginNow, now)
     }
 
-    /// Stages 4 to 6: whose token it is. What was found out before counts on, but for what the time has changed.
-    pub(super) fn judge(&self, token: &BearerToken, now: UnixTime) -> Result<Judged, Rejection> {
+    /// Stage 4. A token that was good before is good still, but for what the time has changed.
+    pub(super) fn verify(&self, token: &BearerToken, now: UnixTime) -> Result<Judged, TokenError> {
         let verifier = self.verifier.load();
         let edition = Edition {
             authorizer: self.number,
             verifier: verifier.version(),
         };
         let digest = TokenDigest::of(token);
-        if let Some(known) = self.memory.find(&digest, edition) {
-            verifier
-                .recheck(&known.verified, now)
-                .map_err(Rejection::Token)?;
-            return Ok(Judged {
-                known,
-                claims: None,
-                verifier,
-            });
-        }
-        let claims = verifier.verify(token, now).map_err(Rejection::Token)?;
-        let rules = self.rules_for(&claims)?;
-        if rules.unmet(claims.claims()).is_some() {
-            return Err(Rejection::AccessDenied);
-        }
-        let user_id = rules
-            .identity
-            .map(claims.claims())
-            .map_err(Rejection::UserNotMapped)?;
-        let known = Known {
-            verified: Arc::clone(claims.token()),
-            user_id,
-            edition,
+        let verdict = match self.memory.find(&digest, edition) {
+            Some(known) => {
+                verifier.recheck(&known.verified, now)?;
+                Verdict::Known(known)
+            }
+            None => Verdict::New {
+                claims: verifier.verify(token, now)?,
+                digest,
+                edition,
+            },
         };
-        self.memory.insert(digest, known.clone());
-        Ok(Judged {
-            known,
-            claims: Some(claims),
-            verifier,
-        })
+        Ok(Judged { verdict, verifier })
     }
 
-    /// Stage 7: whether the session still is one, and the UserSig that it is wanted for.
-    fn admit(
+    /// Stages 5 and 6: whether the claims are those of a session, and whose it is.
+    pub(super) fn map(&self, session: &SessionClaims) -> Result<UserId, Rejection> {
+        let rules = self.rules_for(session)?;
+        if rules.unmet(session.claims()).is_some() {
+            return Err(Rejection::AccessDenied);
+        }
+        let user_id = rules.identity.map(session.claims());
+        user_id.map_err(Rejection::UserNotMapped)
+    }
+
+    /// Stages 5 and 6 for a token, which is remembered when it passes them.
+    pub(super) fn user_id_of(&self, judged: &Judged) -> Result<UserId, Rejection> {
+        match &judged.verdict {
+            Verdict::Known(known) => Ok(known.user_id),
+            Verdict::New {
+                claims,
+                digest,
+                edition,
+            } => {
+                let user_id = self.map(claims)?;
+                let known = Known {
+                    verified: Arc::clone(claims.token()),
+                    user_id,
+                    edition: *edition,
+                };
+                self.memory.insert(*digest, known);
+                Ok(user_id)
+            }
+        }
+    }
+
+    /// Stages 5 to 7 for a verified token.
+    fn user_of(
         &self,
         token: &BearerToken,
         judged: &Judged,
         wanted: Wanted,
         now: UnixTime,
     ) -> Result<User, Rejection> {
-        let Known {
-            verified, user_id, ..
-        } = &judged.known;
+        let user_id = self.user_id_of(judged)?;
+        let verified = judged.verified();
         let session_end = self.settings.cap_to_session.then(|| verified.expires_at());
         if wanted != Wanted::Nothing && session_end.is_some_and(|end| end <= now) {
             // Within the leeway: a session still, but no UserSig may outlive it. Found out before a renewal counts.
             return Err(Rejection::Token(TokenError::Expired));
         }
-        let session = Session::new(token, verified, user_id);
+        let session = Session::new(token, verified, &user_id);
         let generation = self.generation(&session, wanted, now)?;
         let login = generation
             .map(|generation| {
@@ -169,13 +211,13 @@ impl Authorizer {
                         keys: judged.verifier.trusted(),
                     },
                 };
-                self.login(user_id, &signing, now)
+                self.login(&user_id, &signing, now)
             })
             .transpose()?;
         Ok(User {
-            user_id: *user_id,
+            user_id,
             algorithm: verified.algorithm(),
-            remembered: judged.claims.is_none(),
+            remembered: matches!(judged.verdict, Verdict::Known(_)),
             login,
         })
     }
@@ -231,20 +273,37 @@ impl Authorizer {
     }
 }
 
-/// A token that is some user's, and the verifier that said so.
+/// A verified token, and the verifier that said so.
 pub(super) struct Judged {
-    pub(super) known: Known,
-    /// Of a token that was verified just now.
-    claims: Option<SessionClaims>,
+    verdict: Verdict,
     verifier: Guard<Arc<Verifier>>,
 }
 
+/// What is known of a verified token.
+enum Verdict {
+    /// All that was found out when it came first.
+    Known(Known),
+    /// Its claims; whose it is was not asked yet.
+    New {
+        claims: SessionClaims,
+        digest: TokenDigest,
+        edition: Edition,
+    },
+}
+
 impl Judged {
+    pub(super) fn verified(&self) -> &Arc<VerifiedToken> {
+        match &self.verdict {
+            Verdict::Known(known) => &known.verified,
+            Verdict::New { claims, .. } => claims.token(),
+        }
+    }
+
     /// The claims of the token, read again where the token was known.
     fn claims(&self, token: &BearerToken) -> Result<SessionClaims, TokenError> {
-        match &self.claims {
-            Some(claims) => Ok(claims.clone()),
-            None => self.verifier.read_again(token, &self.known.verified),
+        match &self.verdict {
+            Verdict::Known(known) => self.verifier.read_again(token, &known.verified),
+            Verdict::New { claims, .. } => Ok(claims.clone()),
         }
     }
 }

@@ -462,7 +462,9 @@ fn check_all(site: &Authorizer, cases: &[Case]) {
 fn verdict(outcome: &Result<Permit, Refusal>) -> String {
     match outcome {
         Ok(permit) => format!("{}: {}", permit.route, passed(permit)),
-        Err(Refusal { route, rejection }) => {
+        Err(Refusal {
+            route, rejection, ..
+        }) => {
             let route = route
                 .as_ref()
                 .map_or(String::new(), |route| format!("{route}: "));

@@ -121,7 +121,11 @@ impl RequestContext {
     /// Turns away a request that had a permit, or never came to be judged.
     pub(super) fn reject(&mut self, rejection: Rejection) {
         let route = self.route().cloned();
-        self.decision = Decision::Rejected(Refusal { route, rejection });
+        self.decision = Decision::Rejected(Refusal {
+            route,
+            rejection,
+            rest_call: None,
+        });
     }
 }
 

@@ -159,11 +159,10 @@ fn a_logout_counts_for_the_successor_too() {
     let (ended, other) = (a_for("42", 600), a_for("42", 601));
     let old = endpoint(&ended).login(&site).issued;
     let session = BearerToken::parse(&ended).unwrap();
-    let known = site.judge(&session, NOW).unwrap().known;
-    site.state.log_out(
-        &Session::new(&session, &known.verified, &known.user_id),
-        NOW,
-    );
+    let judged = site.verify(&session, NOW).unwrap();
+    let user_id = site.user_id_of(&judged).unwrap();
+    site.state
+        .log_out(&Session::new(&session, judged.verified(), &user_id), NOW);
     let next = site.succeeded_by(settings(|_| ()));
     let refused = "usersig_endpoint: token_invalid (logged_out)";
     assert_eq!(endpoint(&ended).judge(&next, NOW), refused);

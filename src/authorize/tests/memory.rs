@@ -60,8 +60,9 @@ fn a_known_token_is_refused_once_it_is_logged_out_or_revoked() {
         assert!(was_known(token, &site, NOW));
     }
     let session = BearerToken::parse(&ended).unwrap();
-    let known = site.judge(&session, NOW).unwrap().known;
-    let session = Session::new(&session, &known.verified, &known.user_id);
+    let judged = site.verify(&session, NOW).unwrap();
+    let user_id = site.user_id_of(&judged).unwrap();
+    let session = Session::new(&session, judged.verified(), &user_id);
     site.state.log_out(&session, NOW);
     let list = Revocations::parse(b"user a a_43\n", &["a", "b"]).unwrap();
     site.state.revoke(Arc::new(list), NOW);
