@@ -5,6 +5,7 @@
 //! `parse` gives it meaning, `secrets` follows the references, `watch` sees when any of it changes. Nothing here knows the
 //! proxy: `server` joins the two.
 
+mod audit;
 mod error;
 mod files;
 mod listen;
@@ -23,6 +24,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 
+pub use self::audit::{Audit, AuditTarget, OnAuditFailure};
 pub use self::error::{Diagnostic, Diagnostics, LoadError};
 pub use self::listen::{Certificate, Listen, ListenAddress, ListenShape, Listener, Transport};
 pub use self::load::{load, load_watched};
@@ -53,6 +55,8 @@ pub struct Config {
     pub log: Log,
     /// The file in which logouts and renewals survive a restart, if there is one.
     pub store: Option<PathBuf>,
+    /// Where the audit of REST calls goes; to the log when that is not said.
+    pub audit: Option<Audit>,
     /// The sites; at least one, no two with the same name or host.
     pub sites: Vec<Site>,
     /// What works and should be looked at.

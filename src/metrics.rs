@@ -2,6 +2,7 @@
 //!
 //! Nothing here holds a user, path, token or address. The edge counts; the ops listener renders.
 
+mod audit;
 mod certificates;
 mod config;
 mod key_sets;
@@ -14,6 +15,7 @@ use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+pub use self::audit::AuditMetrics;
 pub use self::config::ConfigMetrics;
 pub use self::key_sets::KeySetMetrics;
 pub use self::rest_calls::RestCallMetrics;
@@ -40,6 +42,7 @@ pub struct Metrics {
     key_sets: KeySetMetrics,
     config: ConfigMetrics,
     rest_calls: RestCallMetrics,
+    audit: AuditMetrics,
     certificates: certificates::CertificateMetrics,
     upstreams: UpstreamMetrics,
 }
@@ -152,6 +155,7 @@ impl Metrics {
             config: ConfigMetrics::new(&registry)?,
             rest_calls: RestCallMetrics::new(&registry)?,
             token_memory: TokenMemoryMetrics::new(&registry)?,
+            audit: AuditMetrics::new(&registry)?,
             certificates: certificates::CertificateMetrics::new(&registry)?,
             upstreams: UpstreamMetrics::new(&registry)?,
             registry,
@@ -321,6 +325,11 @@ impl Metrics {
     /// The series of the REST gateway.
     pub fn rest_calls(&self) -> &RestCallMetrics {
         &self.rest_calls
+    }
+
+    /// The series of the audit.
+    pub fn audit(&self) -> &AuditMetrics {
+        &self.audit
     }
 
     /// The series of published key sets.

@@ -5,6 +5,7 @@
 //! Every function reads all its keys before it gives up on one, and returns `None` only after it has reported why.
 //! Defaults and limits stand as constants beside what reads them.
 
+mod audit;
 mod bundle;
 mod certificates;
 mod chat;
@@ -29,7 +30,7 @@ use super::error::Place;
 use super::load::Reads;
 use super::raw::{Table, Value};
 use super::secrets::{Env, SecretFiles, Secrets};
-use super::{Chat, Config, Listen, Log, Runtime, Site};
+use super::{Audit, Chat, Config, Listen, Log, Runtime, Site};
 use crate::authorize::{RestRoutes, Settings};
 use crate::policy::HostName;
 use crate::usersig::Issuer;
@@ -59,6 +60,7 @@ pub(super) struct Process {
     runtime: Runtime,
     log: Log,
     store: Option<PathBuf>,
+    audit: Option<Audit>,
 }
 
 /// What of the main file counts for every site.
@@ -83,6 +85,7 @@ impl Process {
             runtime: self.runtime,
             log: self.log,
             store: self.store,
+            audit: self.audit,
             sites,
             warnings: Vec::new(),
         }
@@ -102,6 +105,7 @@ pub(super) fn main_file(root: &Table<'_>, folder: &Path, env: Env<'_>, reads: &R
     let runtime = edge::runtime(root);
     let log = edge::log(root);
     let store = store(root, folder);
+    let audit = audit::section(root, folder, store.as_deref());
     let sites = match root.get("sites") {
         Some(value) => {
             refuse_site_keys(root);
@@ -124,6 +128,7 @@ pub(super) fn main_file(root: &Table<'_>, folder: &Path, env: Env<'_>, reads: &R
             runtime,
             log,
             store,
+            audit,
         }),
         context,
         sites,
@@ -331,6 +336,7 @@ const PROCESS_KEYS: &[&str] = &[
     "runtime",
     "log",
     "store",
+    "audit",
     "sites",
 ];
 

@@ -9,6 +9,7 @@ use super::*;
 use crate::policy::{Access, CanonicalPath, Tolerance};
 use crate::usersig::{Issuer, SecretKey};
 
+mod audit;
 mod conf_files;
 mod key_sets;
 mod listeners;

@@ -282,7 +282,7 @@ const ROWS: &[Row] = &[
 path_prefix = "/x"
 [routes]"#,
         errors: &[
-            "14:2: gateway: unknown key (known here: demo, secret_files, listen, ops, runtime, log, store, sites, hosts, cors, upstream, chat, session, identity, routes, route, inject, usersig_endpoint, rest_api)",
+            "14:2: gateway: unknown key (known here: demo, secret_files, listen, ops, runtime, log, store, audit, sites, hosts, cors, upstream, chat, session, identity, routes, route, inject, usersig_endpoint, rest_api)",
         ],
     },
     Row {
