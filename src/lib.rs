@@ -26,7 +26,7 @@
 //!             authorize once more      after a wait, seconds at most: for a key that the token names and nobody knows yet,
 //!                                      for a kick of the user that is under way
 //!           proxy::rest_call           (REST calls only) read the body, rest_api::{policy, admit, group_role, budget},
-//!                                      chat_client
+//!                                      chat_client; one record in the audit, also of calls that were refused above
 //!   ─▶ Chat                            ✗ 400 · 403 · 413 · 429 · 502 · 503 · 504
 //!           proxy::upstream_peer       a healthy server; a connection that fails is tried at another one
 //!           proxy::upstream_request_filter   inject into the request: here, nowhere earlier
@@ -51,6 +51,7 @@
 //! | edge | `proxy` | core, `metrics`, Pingora |
 //! | around | `key_source` | core, network |
 //! | around | `chat_client` | core, `proxy` (whose `Kicker` and `ChatApi` it is), network |
+//! | around | `audit` | core, `metrics`, `proxy` (whose `Audit` it is), files |
 //! | around | `telemetry` `sandbox` `demo` | core |
 //! | joint | `server` | all of the above |
 //! | commands | `cli` | all of the above |
@@ -80,6 +81,7 @@ pub mod cli;
 pub mod config;
 pub mod metrics;
 
+pub mod audit;
 pub mod chat_client;
 pub mod key_source;
 pub mod proxy;

@@ -13,6 +13,7 @@
 
 mod access;
 mod answer;
+mod audit;
 mod context;
 mod cors;
 mod failure;
@@ -48,6 +49,7 @@ use crate::authorize::{Caller, Permit, Refusal, Target, User};
 use crate::metrics::{Metrics, NO_ROUTE};
 use crate::rejection::Rejection;
 
+pub use audit::{ABORTED, ALLOWED, Audit, AuditRecord, Keeping};
 pub use context::RequestContext;
 pub use cors::AllowedOrigins;
 pub use forwarding::{ForwardingRules, peer_of};
@@ -72,20 +74,24 @@ pub struct UserSigProxy {
     sites: Arc<ArcSwap<Sites>>,
     metrics: Arc<Metrics>,
     forwarding: ForwardingRules,
+    audit: Arc<dyn Audit>,
     no_origins: AllowedOrigins,
 }
 
 impl UserSigProxy {
-    /// A proxy that looks its sites up anew for every request, and believes where one came from by these rules.
+    /// A proxy that looks its sites up anew for every request, believes where one came from by these rules, and tells the
+    /// audit of REST calls.
     pub fn new(
         sites: Arc<ArcSwap<Sites>>,
         metrics: Arc<Metrics>,
         forwarding: ForwardingRules,
+        audit: Arc<dyn Audit>,
     ) -> Self {
         Self {
             sites,
             metrics,
             forwarding,
+            audit,
             no_origins: AllowedOrigins::default(),
         }
     }
@@ -204,6 +210,9 @@ impl ProxyHttp for UserSigProxy {
                 Decision::Rejected(refusal)
             }
         };
+        if let Some(mut entry) = self.refused_entry(session, ctx) {
+            entry.keep().await;
+        }
         self.answer(session, ctx).await
     }
 

@@ -75,7 +75,7 @@ pub enum Rejection {
 
 impl Rejection {
     /// Every public code, for counters that exist from the start.
-    pub const CODES: [&'static str; 35] = [
+    pub const CODES: [&'static str; 36] = [
         "host_invalid",
         "unknown_host",
         "path_ambiguous",
@@ -101,6 +101,7 @@ impl Rejection {
         "body_invalid",
         "budget_used_up",
         "chat_paused",
+        "audit_unavailable",
         "chat_unreachable",
         "chat_timeout",
         "chat_invalid",
@@ -339,6 +340,7 @@ mod tests {
             Rejection::RestApi(Refusal::BreakerOpen {
                 retry_after: Duration::from_secs(60),
             }),
+            Rejection::RestApi(Refusal::AuditUnavailable),
             Rejection::RestApi(Refusal::Unreachable),
             Rejection::RestApi(Refusal::Timeout),
             Rejection::RestApi(Refusal::Answer(AnswerError::NotTheApi)),

@@ -3,6 +3,7 @@
 //! The only module that knows both. Pingora's own configuration is rendered here in memory and never read from a file.
 
 mod app;
+mod audit;
 mod certificates;
 mod chat;
 mod keys;
@@ -29,6 +30,7 @@ use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
 
+use crate::audit::{AuditError, Auditor};
 use crate::chat_client::ChatClientError;
 use crate::config::{Config, Runtime};
 use crate::key_source::KeySourceError;
@@ -63,6 +65,9 @@ pub enum StartError {
     /// The store's file cannot be used.
     #[error("{0}")]
     Store(#[from] StoreError),
+    /// The audit cannot be written where it belongs.
+    #[error("{0}")]
+    Audit(#[from] AuditError),
     /// A published key set cannot be set up.
     #[error("{}", list(.0))]
     Keys(Vec<KeySourceError>),
@@ -96,6 +101,7 @@ pub struct Runner {
     threads: usize,
     drain_delay: Duration,
     readiness: Readiness,
+    audit: Option<Arc<Auditor>>,
 }
 
 impl Runner {
@@ -121,6 +127,7 @@ impl Runner {
             threads,
             drain_delay: runtime.drain_delay,
             readiness: Readiness::default(),
+            audit: None,
         }
     }
 
@@ -136,6 +143,8 @@ impl Runner {
         let metrics = Arc::new(Metrics::new()?);
         let certificates = Arc::new(CertificateStore::new(&config.listen, metrics.clone()));
         let store = open_store(config.store.as_deref())?;
+        let audit = audit::open(config.audit.as_ref(), &metrics)?;
+        self.audit = Some(audit.clone());
         let workshop = Workshop::new(store.clone(), metrics.clone(), &config.runtime);
         let workshop = Arc::new(workshop);
         let (listen, ops_address) = (config.listen.clone(), config.ops);
@@ -145,6 +154,7 @@ impl Runner {
             workshop.clone(),
             certificates.clone(),
             metrics.clone(),
+            audit.clone(),
             config,
             files,
         )?;
@@ -153,12 +163,13 @@ impl Runner {
             metrics: metrics.clone(),
             configuration: reloader.status(),
             readiness: self.readiness.clone(),
+            audit: audit.clone(),
         };
         let forwarding = ForwardingRules {
             trusted: listen.trusted_proxies.clone(),
             family: listen.trusted_headers,
         };
-        let proxy = UserSigProxy::new(workshop.sites.clone(), metrics, forwarding);
+        let proxy = UserSigProxy::new(workshop.sites.clone(), metrics, forwarding, audit);
         let conf = &self.server.configuration;
         let mut service =
             listeners::service(conf, proxy, (options, patience), &listen, &certificates)?;
@@ -196,6 +207,10 @@ impl Runner {
         self.server.run(RunArgs {
             shutdown_signal: Box::new(shutdown),
         });
+        // What was cut has left its line by now.
+        if let Some(audit) = self.audit {
+            audit.finish();
+        }
     }
 }
 

@@ -27,9 +27,13 @@ pub enum Format {
     Text,
 }
 
-/// Starts logging for the process; a second call changes nothing. Fails when the thread that writes cannot be started.
+/// Starts logging for the process; a second call changes nothing. Lines of the audit are written at every level. Fails when
+/// the thread that writes cannot be started.
 pub fn init(format: Format, level: Level) -> io::Result<()> {
-    let own = Targets::new().with_target(OWN_TARGET, LevelFilter::from_level(level));
+    let level = LevelFilter::from_level(level);
+    let own = Targets::new()
+        .with_target(OWN_TARGET, level)
+        .with_target(AUDIT_TARGET, level.max(LevelFilter::INFO));
     let registry = tracing_subscriber::registry().with(own);
     let lines = Lines::new(io::stderr())?;
     let output = tracing_subscriber::fmt::layer().with_writer(lines.clone());
@@ -85,6 +89,7 @@ impl log::Log for FrameworkLog {
 }
 
 const OWN_TARGET: &str = "usersig_proxy";
+const AUDIT_TARGET: &str = "usersig_proxy::audit";
 const FRAMEWORK_EVENT: &str = "usersig_proxy::framework";
 /// Modules of Pingora whose messages name services, addresses and signals, never a request.
 const FRAMEWORK_TARGETS: [&str; 3] = [

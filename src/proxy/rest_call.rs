@@ -2,7 +2,7 @@
 //! a rule wants one, take a place in the budgets, call.
 //!
 //! Nothing of the client's request goes to Chat but its body, and that only as a rule admits it. The call is made by a
-//! [`ChatApi`], which knows the credential; here it is never seen. Each call leaves one audit line, allowed or refused.
+//! [`ChatApi`], which knows the credential; here it is never seen. Each call leaves one record in the audit, made or refused.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,10 +15,11 @@ use pingora::proxy::Session;
 use pingora::{Error, Result};
 use tokio::time::timeout;
 
+use super::audit::{Audit, Entry};
 use super::context::RequestContext;
 use super::known_roles::KnownRoles;
 use super::{UserSigProxy, internal, respond};
-use crate::authorize::{RestCall, User};
+use crate::authorize::RestCall;
 use crate::identity::{ReservedNames, UserId};
 use crate::rejection::Rejection;
 use crate::rest_api::HttpStatus;
@@ -69,17 +70,6 @@ pub struct RestGateway {
     pub started: Instant,
 }
 
-/// What the audit tells of a call beside who called what.
-#[derive(Default)]
-struct Record {
-    rule: Option<Arc<str>>,
-    concerns: Vec<String>,
-    acting: Vec<String>,
-    error_code: Option<i64>,
-    /// What became of the question for a role, where this call asked it.
-    asked: Option<Class>,
-}
-
 impl UserSigProxy {
     /// Makes the call of a permitted request, if the policy allows it, and answers.
     pub(super) async fn answer_rest_call(
@@ -92,15 +82,22 @@ impl UserSigProxy {
         let permit = ctx.permit().ok_or_else(internal)?;
         let call = permit.rest_call.clone().ok_or_else(internal)?;
         let user = ctx.user().cloned().ok_or_else(internal)?;
-        let mut record = Record::default();
-        let answered = gateway.call(session, &user, &call, &mut record).await?;
-        record.log(ctx, &user, &call, &answered);
-        if let Some(class) = record.asked {
+        let mut entry = self.entry(ctx, &call);
+        let mut asked = Asked {
+            user_id: user.user_id,
+            call: &call,
+            audit: &*self.audit,
+            role: None,
+        };
+        // An error means that the client went away: the entry is kept as it is.
+        let answered = gateway.call(session, &mut asked, &mut entry).await?;
+        if let Some(class) = asked.role {
             let calls = self.metrics.rest_calls();
             calls.count(&site.settings.name, group_role::GET_ROLE, class);
         }
         match answered {
             Ok(answer) => {
+                entry.allowed(answer.answer.error_code).await;
                 self.metrics.rest_calls().count(
                     &site.settings.name,
                     call.command.as_str(),
@@ -113,6 +110,7 @@ impl UserSigProxy {
                 respond::with_chat_answer(session, self.origins(ctx), status, answer.body).await
             }
             Err(refusal) => {
+                entry.refused(&refusal).await;
                 ctx.reject(Rejection::RestApi(refusal));
                 let rejection = Rejection::RestApi(refusal);
                 let origins = self.origins(ctx);
@@ -128,36 +126,50 @@ impl UserSigProxy {
     }
 }
 
+/// What is asked of the gateway.
+struct Asked<'a> {
+    user_id: UserId,
+    call: &'a RestCall,
+    audit: &'a dyn Audit,
+    /// What became of the question for the caller's role, where this call asked it.
+    role: Option<Class>,
+}
+
 impl RestGateway {
     /// In the order of cost: who may call it at all, the body, what of it is allowed, by whom in the group, a place in the
     /// budgets, the call.
     async fn call(
         &self,
         session: &mut Session,
-        user: &User,
-        call: &RestCall,
-        record: &mut Record,
+        asked: &mut Asked<'_>,
+        entry: &mut Entry,
     ) -> Result<Result<ChatAnswer, Refusal>> {
+        let call = asked.call;
         let caller = RestCaller {
-            user_id: user.user_id,
+            user_id: asked.user_id,
             issuer: &call.issuer,
             roles: call.roles.clone(),
         };
         let grant = match self.policy.decide(&call.command, &caller) {
             Ok(grant) => grant,
             Err(denial) => {
-                record.rule = nearest(&denial);
+                entry.note_rule(nearest(&denial));
                 return Ok(Err(Refusal::from(&denial)));
             }
         };
-        record.rule = Some(grant.first.label.clone());
+        entry.note_rule(Some(&grant.first.label));
         let Some(text) = read_body(session).await? else {
             return Ok(Err(Refusal::Body(BodyError::TooLarge)));
         };
-        Ok(match Body::parse(&text) {
-            Ok(body) => self.call_with(&body, &grant, &caller, record).await,
-            Err(error) => Err(Refusal::Body(error)),
-        })
+        let body = match Body::parse(&text) {
+            Ok(body) => body,
+            Err(error) => return Ok(Err(Refusal::Body(error))),
+        };
+        entry.note_concerns(body.concerns(MAX_CONCERNED));
+        if asked.audit.refuses_calls() {
+            return Ok(Err(Refusal::AuditUnavailable));
+        }
+        Ok(self.call_with(&body, &grant, &caller, asked, entry).await)
     }
 
     async fn call_with(
@@ -165,31 +177,28 @@ impl RestGateway {
         body: &Body<'_>,
         grant: &Grant<'_>,
         caller: &RestCaller<'_>,
-        record: &mut Record,
+        asked: &mut Asked<'_>,
+        entry: &mut Entry,
     ) -> Result<ChatAnswer, Refusal> {
-        let concerns = body.concerns(MAX_CONCERNED).into_iter();
-        record.concerns = concerns.map(str::to_owned).collect();
         let bounds = Bounds {
             reserved: &self.reserved,
             sdk_app_id: self.sdk_app_id,
         };
         let admission = body.admit(grant, caller, bounds).map_err(|refused| {
-            record.rule = Some(refused.nearest.label.clone());
+            entry.note_rule(Some(&refused.nearest.label));
             Refusal::NotAdmitted(refused.reason)
         })?;
         let admitted = match admission {
             Admission::Given(admitted) => admitted,
-            Admission::ByRole(waiting) => {
-                self.admit_by_role(waiting, caller.user_id, record).await?
-            }
+            Admission::ByRole(waiting) => self.admit_by_role(waiting, asked, entry).await?,
         };
-        record.rule = Some(admitted.rule.label.clone());
-        record.acting.clone_from(&admitted.acting);
+        entry.note_rule(Some(&admitted.rule.label));
+        entry.note_acting(&admitted.acting);
         self.budgets
             .take(grant.command, &caller.user_id, self.started.elapsed())
             .map_err(Refusal::Budget)?;
+        entry.note_sent();
         let answer = self.chat.call(grant.command, &admitted.body).await;
-        record.error_code = answer.as_ref().ok().map(|answer| answer.answer.error_code);
         if group_role::may_change_roles(grant.command) {
             // Also when no answer came: the call may have been made.
             match body.group(grant.command) {
@@ -204,21 +213,19 @@ impl RestGateway {
     async fn admit_by_role<'p, 'b>(
         &self,
         waiting: ByRole<'p, 'b>,
-        user: UserId,
-        record: &mut Record,
+        asked: &mut Asked<'_>,
+        entry: &mut Entry,
     ) -> Result<Admitted<'p, 'b>, Refusal> {
-        record.rule = Some(waiting.first().label.clone());
-        let question = self.ask_role(waiting.group(), user, &mut record.asked);
+        entry.note_rule(Some(&waiting.first().label));
+        let user = asked.user_id;
+        let question = self.ask_role(waiting.group(), user, &mut asked.role);
         let clock = || self.started.elapsed();
         let told = self
             .roles
             .role(waiting.group(), user, clock, question)
             .await;
-        if let Err(Refusal::RoleUnknown(RoleUnknown::Refused(error_code))) = told {
-            record.error_code = Some(error_code);
-        }
         waiting.with(told?).map_err(|refused| {
-            record.rule = Some(refused.nearest.label.clone());
+            entry.note_rule(Some(&refused.nearest.label));
             Refusal::GroupRole(refused.reason)
         })
     }
@@ -243,43 +250,9 @@ impl RestGateway {
     }
 }
 
-impl Record {
-    /// One line for each call. Never a body or a credential.
-    fn log(
-        &self,
-        ctx: &RequestContext,
-        user: &User,
-        call: &RestCall,
-        answered: &Result<ChatAnswer, Refusal>,
-    ) {
-        let roles: Vec<_> = call.roles.iter().collect();
-        let decision = match answered {
-            Ok(_) => "allowed",
-            Err(refusal) => refusal.code(),
-        };
-        tracing::info!(
-            target: "usersig_proxy::audit",
-            request_id = %ctx.request_id,
-            site = ctx.site_name(),
-            issuer = call.issuer,
-            user_id = user.user_id.as_str(),
-            roles = roles.join(" "),
-            command = call.command.as_str(),
-            rule = self.rule.as_deref(),
-            acting = self.acting.join(" "),
-            concerns = self.concerns.join(" "),
-            decision,
-            reason = answered.as_ref().err().and_then(|refusal| refusal.reason()),
-            error_code = self.error_code,
-            duration_ms = (ctx.started.elapsed().as_secs_f64() * 1e6).round() / 1e3,
-            "call"
-        );
-    }
-}
-
-fn nearest(denial: &Denial<'_>) -> Option<Arc<str>> {
+fn nearest<'p>(denial: &Denial<'p>) -> Option<&'p Arc<str>> {
     match denial {
-        Denial::NotForCaller { nearest, .. } => Some(nearest.label.clone()),
+        Denial::NotForCaller { nearest, .. } => Some(&nearest.label),
         Denial::UnknownCommand | Denial::NoRule => None,
     }
 }
@@ -318,7 +291,7 @@ async fn drain(session: &mut Session) {
     let _ = timeout(DRAIN, rest).await;
 }
 
-/// So many accounts and groups an audit line names.
-const MAX_CONCERNED: usize = 20;
+/// One more than a line of the audit names, so that it shows where there are more.
+const MAX_CONCERNED: usize = 21;
 const MAX_DRAINED_BYTES: usize = 1 << 20;
 const DRAIN: Duration = Duration::from_secs(2);

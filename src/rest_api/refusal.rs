@@ -39,6 +39,8 @@ pub enum Refusal {
         /// Until it is asked again.
         retry_after: Duration,
     },
+    /// The call could not be audited, and none is made that is not.
+    AuditUnavailable,
     /// Chat was not reached; the call was not sent.
     Unreachable,
     /// Chat did not answer in time; the call may have been made.
@@ -117,6 +119,7 @@ impl Refusal {
             Self::Body(_) => "The body is not one JSON object with each name once.",
             Self::Budget(_) => "Too many calls. Try again later.",
             Self::BreakerOpen { .. } => "Chat takes no calls at the moment. Try again later.",
+            Self::AuditUnavailable => "Calls cannot be recorded at the moment. Try again later.",
             Self::Unreachable => "Chat cannot be reached. The call was not made.",
             Self::Timeout => "Chat did not answer in time. The call may have been made.",
             Self::Answer(_) => "Chat gave no usable answer. The call may have been made.",
@@ -146,6 +149,7 @@ impl Refusal {
             | Self::UnknownCommand
             | Self::NotAllowed
             | Self::BreakerOpen { .. }
+            | Self::AuditUnavailable
             | Self::Unreachable
             | Self::Timeout => None,
         }
@@ -158,6 +162,7 @@ impl Refusal {
                 *retry_after
             }
             Self::RoleUnknown(why) if why.may_pass() => Duration::from_secs(1),
+            Self::AuditUnavailable => Duration::from_secs(10),
             Self::Unreachable => Duration::from_secs(1),
             Self::NoCommand
             | Self::UnknownCommand
@@ -209,6 +214,7 @@ impl Refusal {
                 Scope::App => (StatusCode::TOO_MANY_REQUESTS, "budget_used_up", 60011),
             },
             Self::BreakerOpen { .. } => (StatusCode::SERVICE_UNAVAILABLE, "chat_paused", 60019),
+            Self::AuditUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "audit_unavailable", 60019),
             Self::Unreachable => (StatusCode::BAD_GATEWAY, "chat_unreachable", 60008),
             Self::Timeout => (StatusCode::GATEWAY_TIMEOUT, "chat_timeout", 60013),
             Self::Answer(_) => (StatusCode::BAD_GATEWAY, "chat_invalid", 60013),
@@ -301,6 +307,7 @@ mod tests {
             Refusal::BreakerOpen {
                 retry_after: Duration::from_secs(60),
             },
+            Refusal::AuditUnavailable,
             Refusal::Unreachable,
             Refusal::Timeout,
             Refusal::Answer(AnswerError::Leak),
@@ -339,6 +346,7 @@ mod tests {
                 "429 budget_used_up 60007 caller 2",
                 "429 budget_used_up 60011 app 2",
                 "503 chat_paused 60019 - 60",
+                "503 audit_unavailable 60019 - 10",
                 "502 chat_unreachable 60008 - 1",
                 "504 chat_timeout 60013 - 0",
                 "502 chat_invalid 60013 leak 0",

@@ -14,6 +14,7 @@ use pingora::services::background::BackgroundService;
 
 use super::reload::Status;
 use super::sites::{Running, Workshop};
+use crate::audit::Auditor;
 use crate::metrics::Metrics;
 
 /// Whether the process takes requests: from its start to the first stop signal.
@@ -43,6 +44,7 @@ pub(super) struct Ops {
     pub(super) metrics: Arc<Metrics>,
     pub(super) configuration: Arc<Mutex<Status>>,
     pub(super) readiness: Readiness,
+    pub(super) audit: Arc<Auditor>,
 }
 
 impl Ops {
@@ -72,7 +74,7 @@ impl Ops {
         let upstreams = sites.iter().map(|site| site.upstreams.report());
         let chat = sites.iter().map(Running::report_chat);
         let lines = [configuration].into_iter().chain(keys).chain(upstreams);
-        lines.chain(chat).collect()
+        lines.chain(chat).chain([self.audit.report()]).collect()
     }
 
     fn metrics(&self) -> Response<Bytes> {

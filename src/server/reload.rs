@@ -25,6 +25,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::StartError;
 use super::certificates::CertificateStore;
 use super::sites::{Background, Draft, Workshop};
+use crate::audit::Auditor;
 use crate::config::{Config, Listen, LoadError, Watched, load_watched};
 use crate::metrics::Metrics;
 use crate::time::UnixTime;
@@ -46,6 +47,7 @@ pub(super) struct Reloader {
     workshop: Arc<Workshop>,
     certificates: Arc<CertificateStore>,
     metrics: Arc<Metrics>,
+    audit: Arc<Auditor>,
     status: Arc<Mutex<Status>>,
     fixed: Fixed,
     /// Where requests are taken, whatever a later file says.
@@ -89,6 +91,7 @@ impl Reloader {
         workshop: Arc<Workshop>,
         certificates: Arc<CertificateStore>,
         metrics: Arc<Metrics>,
+        audit: Arc<Auditor>,
         config: Config,
         files: Option<ConfigFiles>,
     ) -> Result<Self, StartError> {
@@ -100,6 +103,7 @@ impl Reloader {
             workshop,
             certificates,
             metrics,
+            audit,
             status: Arc::default(),
             fixed,
             listeners,
@@ -248,7 +252,10 @@ impl BackgroundService for Reloader {
         loop {
             let step = tokio::select! {
                 _ = shutdown.changed() => return,
-                () = hangup(&mut hangups) => Step::Try,
+                () = hangup(&mut hangups) => {
+                    self.audit.reopen();
+                    Step::Try
+                }
                 _ = ticks.tick(), if self.on_change => match blocking(&files, Files::look).await {
                     Some(look) => files.judge(look),
                     None => Step::Wait,

@@ -1,6 +1,6 @@
 //! Log lines on their way out: gathered for a moment, so that a busy proxy does not enter the kernel for each.
 //!
-//! A line of severity WARN or worse takes all before it along and goes at once; others go within [`PATIENCE`], or when
+//! A line of severity WARN or worse, or of the audit, takes all before it along and goes at once; others go within [`PATIENCE`], or when
 //! [`ENOUGH`] have come together. Whoever writes a line waits while [`TOO_MUCH`] is on its way: a reader that stops
 //! reading slows the proxy down, as it would without the gathering, and nothing is lost. Only what kills the process on the
 //! spot takes the last moment's lines with it. Lines are written in order and never torn.
@@ -13,6 +13,8 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
+
+use super::AUDIT_TARGET;
 
 /// Gathers lines for one output. A clone shares them.
 #[derive(Clone)]
@@ -125,7 +127,7 @@ impl<'a> MakeWriter<'a> for Lines {
     fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Line<'a> {
         Line {
             lines: self,
-            is_urgent: *metadata.level() <= Level::WARN,
+            is_urgent: *metadata.level() <= Level::WARN || metadata.target() == AUDIT_TARGET,
         }
     }
 }

@@ -19,18 +19,26 @@ const CORE: [&str; 11] = [
 ];
 
 /// For each module outside the core: what it may import beside the core.
-const ABOVE: [(&str, &[&str]); 10] = [
+const ABOVE: [(&str, &[&str]); 11] = [
     ("config", &[]),
     ("metrics", &[]),
     ("proxy", &["metrics"]),
     ("key_source", &[]),
     ("chat_client", &["proxy"]),
+    ("audit", &["metrics", "proxy"]),
     ("telemetry", &[]),
     ("sandbox", &[]),
     ("demo", &[]),
     (
         "server",
-        &["chat_client", "config", "key_source", "metrics", "proxy"],
+        &[
+            "audit",
+            "chat_client",
+            "config",
+            "key_source",
+            "metrics",
+            "proxy",
+        ],
     ),
     ("cli", &["config", "demo", "sandbox", "server", "telemetry"]),
 ];

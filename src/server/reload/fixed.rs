@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::{Config, ListenShape, Log};
+use crate::config::{Audit, Config, ListenShape, Log};
 
 /// What a running process cannot change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,7 @@ pub(super) struct Fixed {
     shutdown_timeout: Duration,
     log: Log,
     store: Option<PathBuf>,
+    audit: Option<Audit>,
     on_change: bool,
 }
 
@@ -41,6 +42,7 @@ impl Fixed {
             shutdown_timeout: runtime.shutdown_timeout,
             log: config.log,
             store: config.store.clone(),
+            audit: config.audit.clone(),
             on_change: runtime.reload_on_change,
         }
     }
@@ -76,6 +78,7 @@ impl Fixed {
             ),
             ("log", self.log == other.log),
             ("store.file", self.store == other.store),
+            ("audit", self.audit == other.audit),
         ];
         let differing = all.into_iter().filter(|(_, is_same)| !is_same);
         differing.map(|(key, _)| key).collect()
