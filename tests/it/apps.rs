@@ -4,7 +4,7 @@
 //! then come the refusals. `tests/apps` installs and starts the apps and holds a configuration for each.
 
 mod oidc;
-mod relay;
+pub(crate) mod relay;
 mod world;
 
 use serde_json::{Value, json};

@@ -14,11 +14,13 @@
 mod support;
 
 mod apps;
+mod audit;
 mod commands;
 mod edge;
 mod foreign;
 mod keys;
 mod layers;
+mod leaks;
 mod lifetimes;
 mod listeners;
 mod login;

@@ -14,13 +14,13 @@ use crate::support::tokens::{now, sign};
 use crate::support::{App, Connection, Proxy, Recorded, Response, config, get, send};
 
 /// A Chat that gives these answers one after the other, and then success.
-struct Chat {
-    app: App,
+pub(crate) struct Chat {
+    pub(crate) app: App,
     answers: Arc<Mutex<VecDeque<Vec<u8>>>>,
 }
 
 impl Chat {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let answers: Arc<Mutex<VecDeque<Vec<u8>>>> = Arc::default();
         let queue = answers.clone();
         let app = App::with(move |request, stream| {
@@ -35,12 +35,12 @@ impl Chat {
         Self { app, answers }
     }
 
-    fn will_answer(&self, answers: impl IntoIterator<Item = Vec<u8>>) {
+    pub(crate) fn will_answer(&self, answers: impl IntoIterator<Item = Vec<u8>>) {
         self.answers.lock().unwrap().extend(answers);
     }
 }
 
-fn ok(body: &str) -> Vec<u8> {
+pub(crate) fn ok(body: &str) -> Vec<u8> {
     answer(
         "200 OK",
         "Access-Control-Allow-Origin: *\r\nX-Chat: 1\r\n",
@@ -48,12 +48,12 @@ fn ok(body: &str) -> Vec<u8> {
     )
 }
 
-fn answer(status: &str, headers: &str, body: &str) -> Vec<u8> {
+pub(crate) fn answer(status: &str, headers: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {length}\r\n\r\n{body}").into_bytes()
 }
 
-fn code(code: u32) -> String {
+pub(crate) fn code(code: u32) -> String {
     let status = if code == 0 { "OK" } else { "FAIL" };
     json!({ "ActionStatus": status, "ErrorCode": code, "ErrorInfo": "" }).to_string()
 }
@@ -70,30 +70,30 @@ commands = ["im_open_login_svc/kick"]
 roles = ["support"]
 "#;
 
-fn settings(chat: &App, more: &str) -> String {
+pub(crate) fn settings(chat: &App, more: &str) -> String {
     let app = "127.0.0.1:9".parse().unwrap();
     let admin = "admin = \"administrator\"\n";
     let endpoint = format!("{admin}endpoint = \"http://{}\"\n", chat.address);
     config(app, &format!("default_access = \"deny\"\n{RULES}{more}")).replacen(admin, &endpoint, 1)
 }
 
-fn member() -> String {
+pub(crate) fn member() -> String {
     sign(&json!({ "sub": "42", "roles": ["member"], "exp": now() + 600 }))
 }
 
-fn request(command: &str, headers: &str, body: &str) -> String {
+pub(crate) fn request(command: &str, headers: &str, body: &str) -> String {
     let length = body.len();
     format!(
         "POST /_chat/v4/{command} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
     )
 }
 
-fn call(proxy: &Proxy, command: &str, token: &str, body: &str) -> Response {
+pub(crate) fn call(proxy: &Proxy, command: &str, token: &str, body: &str) -> Response {
     let bearer = format!("Authorization: Bearer {token}\r\n");
     send(proxy.address, request(command, &bearer, body))
 }
 
-fn refusal(response: &Response) -> (u16, String, i64) {
+pub(crate) fn refusal(response: &Response) -> (u16, String, i64) {
     let body = response.json();
     assert_eq!(body["ActionStatus"], "FAIL", "{body}");
     assert_eq!(body["ErrorInfo"], body["detail"]);
@@ -105,7 +105,7 @@ fn refusal(response: &Response) -> (u16, String, i64) {
     )
 }
 
-fn refused(status: u16, code: &str, error_code: i64) -> (u16, String, i64) {
+pub(crate) fn refused(status: u16, code: &str, error_code: i64) -> (u16, String, i64) {
     (status, code.to_owned(), error_code)
 }
 

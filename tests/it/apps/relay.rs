@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use crate::support::{App, Recorded};
 
 /// A relay to the app at this address.
-pub(super) fn relay(app: SocketAddr) -> App {
+pub(crate) fn relay(app: SocketAddr) -> App {
     App::with(move |request, proxy| forward(app, request, proxy).unwrap_or(false))
 }
 

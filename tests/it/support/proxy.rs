@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -207,6 +207,11 @@ impl Proxy {
             thread::park_timeout(POLL);
         }
         panic!("{series} is {}: {}", self.metric(series), self.printed());
+    }
+
+    /// The path of a file in the folder of its configuration.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     /// The path of its configuration.
