@@ -96,6 +96,7 @@ fn each_sample_of_the_reference_is_right() {
     assert!(upstream.ca.is_some() && upstream.server_name.is_some());
     assert!(upstream.health.as_ref().unwrap().request.is_some());
     assert!(config.store.is_some() && site.rest_api.is_some() && site.chat.endpoint.is_some());
+    assert!(config.audit.is_some());
     assert_eq!(site.authorizer.routes.routes().count(), 4);
 }
 
@@ -112,6 +113,7 @@ fn the_defaults_that_the_reference_shows_are_the_defaults() {
         (long.demo, format!("{:?}", long.listen), long.ops)
     );
     assert_eq!((&short.runtime, short.log), (&long.runtime, long.log));
+    assert_eq!(short.audit, long.audit);
     let names = |config: &Config| {
         let site = &config.sites[0];
         (
@@ -246,6 +248,7 @@ const SECTIONS: &[&str] = &[
     "[inject]",
     "[usersig_endpoint]",
     "[store]",
+    "[audit]",
     "[rest_api]",
     "[[rest_api.allow]]",
     "[[rest_api.command]]",
