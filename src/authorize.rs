@@ -20,6 +20,7 @@ mod memory;
 mod passage;
 mod rest_call;
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +39,7 @@ pub use crate::policy::{AnswerRule, Inject, SessionFromResponse};
 use crate::policy::{CanonicalPath, RouteTable, Tolerance};
 use crate::rejection::Rejection;
 use crate::rest_api::address::Prefix;
+use crate::rest_api::catalog::CommandName;
 use crate::state::{Session, State};
 use crate::time::UnixTime;
 use crate::token::BearerToken;
@@ -116,6 +118,8 @@ pub enum Target {
     UserSigPreflight,
     /// To Chat's REST API, if its policy allows the call.
     RestCall,
+    /// A CORS preflight for a command that the policy allows to somebody.
+    RestPreflight,
 }
 
 /// Whose request it is.
@@ -211,6 +215,8 @@ pub struct RestRoutes {
     pub prefix: Prefix,
     /// The claim with the roles for each issuer, in the order of the verifier's issuers.
     pub roles_claims: Vec<JsonPointer>,
+    /// The commands that some rule covers: preflights of all others are refused.
+    pub callable: BTreeSet<CommandName>,
 }
 
 /// All that an [`Authorizer`] is made of.

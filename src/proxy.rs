@@ -141,7 +141,13 @@ impl UserSigProxy {
             Decision::Permitted(permit) => match permit.target {
                 Target::Upstream { .. } => Ok(false),
                 Target::UserSigPreflight => {
-                    respond::with_preflight(session, origins).await?;
+                    let tokens = ctx.site()?.settings.authorizer.token_headers();
+                    respond::with_preflight(session, origins, "GET, HEAD, POST", tokens).await?;
+                    Ok(true)
+                }
+                Target::RestPreflight => {
+                    let tokens = ctx.site()?.settings.authorizer.token_headers();
+                    respond::with_preflight(session, origins, "POST", tokens).await?;
                     Ok(true)
                 }
                 Target::RestCall => {

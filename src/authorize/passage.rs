@@ -8,7 +8,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use super::caller::Wanted;
-use super::{AnswerRule, Inject, Parts, Preflight, Settings, Target};
+use super::{AnswerRule, Inject, Parts, Preflight, RestRoutes, Settings, Target};
 use crate::policy::{Access, CanonicalPath, HostName, Matched};
 use crate::rejection::Rejection;
 use crate::rest_api::address::Address;
@@ -38,9 +38,10 @@ impl Passage {
         if settings.endpoint.as_ref() == Some(path) {
             return Self::endpoint(parts);
         }
-        let rest_api = settings.rest_api.as_ref();
-        if let Some(address) = rest_api.and_then(|routes| routes.prefix.address(path)) {
-            return Self::rest_call(parts, address);
+        if let Some(rest_api) = &settings.rest_api
+            && let Some(address) = rest_api.prefix.address(path)
+        {
+            return Self::rest_call(rest_api, parts, address);
         }
         if is_our_own(settings, path) {
             return Err(Rejection::RouteNotFound);
@@ -60,7 +61,9 @@ impl Passage {
         let (access, target) = match *parts.method {
             Method::GET | Method::HEAD => (Access::Session, Target::UserSigEndpoint),
             Method::POST => (Access::Session, Target::UserSigRenewal),
-            Method::OPTIONS => (Access::Public, Target::UserSigPreflight),
+            Method::OPTIONS if asks_for(parts, &ENDPOINT_METHODS) => {
+                (Access::Public, Target::UserSigPreflight)
+            }
             _ => {
                 let allow = "GET, HEAD, OPTIONS, POST".to_owned();
                 return Err(Rejection::MethodNotAllowed { allow });
@@ -75,25 +78,35 @@ impl Passage {
         })
     }
 
-    fn rest_call(parts: &Parts<'_>, address: Address) -> Result<Self, Rejection> {
+    fn rest_call(
+        rest_api: &RestRoutes,
+        parts: &Parts<'_>,
+        address: Address,
+    ) -> Result<Self, Rejection> {
         let (access, target) = match *parts.method {
             Method::POST => (Access::Session, Target::RestCall),
-            Method::OPTIONS => (Access::Public, Target::UserSigPreflight),
+            Method::OPTIONS if asks_for(parts, &[Method::POST]) => {
+                (Access::Public, Target::RestPreflight)
+            }
             _ => {
                 let allow = "OPTIONS, POST".to_owned();
                 return Err(Rejection::MethodNotAllowed { allow });
             }
         };
         let command = match address {
-            Address::Command(command) => Some(command),
+            Address::Command(command) => command,
             Address::Nothing => return Err(Rejection::RestApi(Refusal::NoCommand)),
         };
+        // Before there is a caller, all that can be said is that nobody may call it.
+        if target == Target::RestPreflight && !rest_api.callable.contains(&command) {
+            return Err(Rejection::RestApi(Refusal::NotAllowed));
+        }
         Ok(Self {
             route: Arc::from(REST_ROUTE),
             access,
             target,
             answer: None,
-            command,
+            command: Some(command),
         })
     }
 
@@ -150,7 +163,8 @@ impl Passage {
             own @ (Target::UserSigEndpoint
             | Target::UserSigRenewal
             | Target::UserSigPreflight
-            | Target::RestCall) => own,
+            | Target::RestCall
+            | Target::RestPreflight) => own,
         };
         let access = match self.access {
             Access::Deny => Access::Deny,
@@ -175,7 +189,9 @@ impl Passage {
             Target::Upstream { inject, .. } => inject,
             Target::UserSigEndpoint => return Wanted::Login,
             Target::UserSigRenewal => return Wanted::Renewal,
-            Target::UserSigPreflight | Target::RestCall => return Wanted::Nothing,
+            Target::UserSigPreflight | Target::RestCall | Target::RestPreflight => {
+                return Wanted::Nothing;
+            }
         };
         let is_handed_out = match self.answer.as_deref() {
             Some(AnswerRule {
@@ -224,6 +240,16 @@ fn preflight_for(settings: &Settings, parts: &Parts<'_>) -> Option<Method> {
     Method::from_bytes(asked.as_bytes()).ok()
 }
 
+/// Whether a preflight of our own paths asks for one of these methods, as any OPTIONS request does that asks for none.
+fn asks_for(parts: &Parts<'_>, methods: &[Method]) -> bool {
+    let asked = parts.headers.get_all(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let is_taken = |asked: &HeaderValue| {
+        let mut methods = methods.iter();
+        methods.any(|method| method.as_str().as_bytes() == asked.as_bytes())
+    };
+    asked.iter().all(is_taken)
+}
+
 /// The one field of this name.
 fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
     let mut fields = headers.get_all(name).iter();
@@ -255,5 +281,6 @@ fn loosely(path: &CanonicalPath) -> impl Iterator<Item = &str> {
 pub const ENDPOINT_ROUTE: &str = "usersig_endpoint";
 /// The label of the REST gateway in logs and metrics.
 pub const REST_ROUTE: &str = "rest_api";
+const ENDPOINT_METHODS: [Method; 3] = [Method::GET, Method::HEAD, Method::POST];
 /// Everything below this first path segment is the proxy's own.
 const OWN_SEGMENT: &str = "_chat";

@@ -12,6 +12,7 @@ use serde_json::json;
 use self::site::*;
 use super::*;
 use crate::policy::{Access, Route};
+use crate::rest_api::catalog::CommandName;
 use crate::token::TokenError;
 use crate::token::extract::TokenSource;
 
@@ -226,6 +227,8 @@ fn our_own_paths_are_never_the_apps() {
         ("endpoint, DELETE", send("DELETE", "/_chat/usersig").bearer(a("42")), "method_not_allowed [GET, HEAD, OPTIONS, POST]"),
         ("endpoint, TRACE", send("TRACE", "/_chat/usersig").bearer(a("42")), "method_not_allowed [GET, HEAD, OPTIONS, POST]"),
         ("endpoint, preflight", preflight("/_chat/usersig", "GET"), "usersig_endpoint: nobody to preflight"),
+        ("endpoint, preflight of POST", preflight("/_chat/usersig", "POST"), "usersig_endpoint: nobody to preflight"),
+        ("endpoint, preflight of DELETE", preflight("/_chat/usersig", "DELETE"), "method_not_allowed [GET, HEAD, OPTIONS, POST]"),
         ("endpoint, malformed host", get("/_chat/usersig").host("a@b").bearer(a("42")), "host_invalid"),
         ("endpoint, slash at the end", get("/_chat/usersig/").bearer(a("42")), "route_not_found"),
         ("endpoint in capitals", get("/_CHAT/USERSIG").bearer(a("42")), "route_not_found"),
@@ -491,6 +494,7 @@ fn a_rest_call_takes_the_session_s_roles_and_no_browser_s_cookie_from_elsewhere(
         settings.rest_api = Some(RestRoutes {
             prefix: Prefix::parse("/_chat/v4").unwrap(),
             roles_claims: vec![pointer("/roles"), pointer("/scope")],
+            callable: [CommandName::parse("openim/sendmsg").unwrap()].into(),
         });
     });
     let with = |name: &str, value: Value| {
@@ -527,6 +531,32 @@ fn a_rest_call_takes_the_session_s_roles_and_no_browser_s_cookie_from_elsewhere(
             "another method",
             call("GET", "/_chat/v4/openim/sendmsg").bearer(&member),
             "method_not_allowed [OPTIONS, POST]",
+        ),
+        (
+            "u6: a preflight",
+            preflight("/_chat/v4/openim/sendmsg", "POST"),
+            "rest_api: nobody to preflight of a call",
+        ),
+        (
+            "u6: a preflight for another method",
+            preflight("/_chat/v4/openim/sendmsg", "GET"),
+            "method_not_allowed [OPTIONS, POST]",
+        ),
+        (
+            "u6: a preflight for two methods",
+            preflight("/_chat/v4/openim/sendmsg", "POST")
+                .header("access-control-request-method", "GET"),
+            "method_not_allowed [OPTIONS, POST]",
+        ),
+        (
+            "u6: a preflight for what nobody may call",
+            preflight("/_chat/v4/im_open_login_svc/kick", "POST"),
+            "command_not_allowed",
+        ),
+        (
+            "u6: a preflight with a token",
+            preflight("/_chat/v4/im_open_login_svc/kick", "POST").bearer(&member),
+            "command_not_allowed",
         ),
         (
             "u8: more segments",
@@ -572,6 +602,7 @@ fn passed(permit: &Permit) -> String {
         Target::UserSigEndpoint => "endpoint".to_owned(),
         Target::UserSigRenewal => "renewal".to_owned(),
         Target::UserSigPreflight => "preflight".to_owned(),
+        Target::RestPreflight => "preflight of a call".to_owned(),
         Target::RestCall => called(permit),
     };
     let Caller::User(User { user_id, login, .. }) = &permit.caller else {
@@ -582,7 +613,8 @@ fn passed(permit: &Permit) -> String {
         Target::UserSigEndpoint
         | Target::UserSigRenewal
         | Target::UserSigPreflight
-        | Target::RestCall => Inject::default(),
+        | Target::RestCall
+        | Target::RestPreflight => Inject::default(),
     };
     let is_our_own = matches!(
         permit.target,

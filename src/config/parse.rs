@@ -306,6 +306,7 @@ fn settings(
         rest_api: rest_api.map(|settings| RestRoutes {
             prefix: settings.prefix.clone(),
             roles_claims: settings.roles_claims.clone(),
+            callable: settings.policy.callable().cloned().collect(),
         }),
         issuer: Issuer::new(chat.sdk_app_id, chat.keys.active().clone(), chat.lifetime),
         min_remaining: chat.min_remaining,

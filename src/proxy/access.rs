@@ -20,7 +20,8 @@ pub(super) fn outcome(ctx: &RequestContext, failed: bool) -> Outcome {
             Target::UserSigEndpoint
             | Target::UserSigRenewal
             | Target::UserSigPreflight
-            | Target::RestCall => Outcome::Answered,
+            | Target::RestCall
+            | Target::RestPreflight => Outcome::Answered,
         },
     }
 }

@@ -8,11 +8,11 @@ use bytes::Bytes;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
-    ACCESS_CONTROL_REQUEST_HEADERS, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE,
+    ACCESS_CONTROL_REQUEST_METHOD, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ORIGIN,
     RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderName, Method, StatusCode};
-use pingora::http::ResponseHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::{ErrorType, OrErr, Result};
 use serde::Serialize;
@@ -81,16 +81,23 @@ pub(super) async fn with_login(
     send(session, origins, header, body).await
 }
 
-/// Answers a preflight of our endpoint: a listed origin may ask with its token, another one learns nothing.
-pub(super) async fn with_preflight(session: &mut Session, origins: &AllowedOrigins) -> Result<()> {
+/// Answers a preflight of our own paths: a listed origin may ask with its token, another one learns nothing.
+pub(super) async fn with_preflight(
+    session: &mut Session,
+    origins: &AllowedOrigins,
+    methods: &str,
+    tokens: impl Iterator<Item = &HeaderName>,
+) -> Result<()> {
     let mut header = ResponseHeader::build(StatusCode::NO_CONTENT, Some(10))?;
     let request = session.req_header();
-    if origins.find(&request.headers).is_some() {
-        header.insert_header(ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST")?;
+    if is_preflight(request) && origins.find(&request.headers).is_some() {
+        let taken: Vec<_> = tokens
+            .chain([&CONTENT_TYPE])
+            .map(HeaderName::as_str)
+            .collect();
+        header.insert_header(ACCESS_CONTROL_ALLOW_METHODS, methods)?;
+        header.insert_header(ACCESS_CONTROL_ALLOW_HEADERS, taken.join(", "))?;
         header.insert_header(ACCESS_CONTROL_MAX_AGE, "600")?;
-        if let Some(asked) = request.headers.get(ACCESS_CONTROL_REQUEST_HEADERS) {
-            header.insert_header(ACCESS_CONTROL_ALLOW_HEADERS, asked.clone())?;
-        }
     }
     send(session, origins, header, Vec::new()).await
 }
@@ -169,6 +176,10 @@ fn add_cors(
         return Ok(());
     }
     header.insert_header(VARY, "Origin")?;
+    // No script reads the refusal of a preflight, and the browser needs no more than its status.
+    if is_preflight(session.req_header()) && !header.status.is_success() {
+        return Ok(());
+    }
     if let Some(origin) = origins.find(&session.req_header().headers) {
         header.insert_header(ACCESS_CONTROL_ALLOW_ORIGIN, origin)?;
         header.insert_header(ACCESS_CONTROL_ALLOW_CREDENTIALS, "true")?;
@@ -178,6 +189,13 @@ fn add_cors(
         )?;
     }
     Ok(())
+}
+
+/// Whether a browser asks on its own what a script may send (Fetch standard, section 3.2.2).
+fn is_preflight(request: &RequestHeader) -> bool {
+    request.method == Method::OPTIONS
+        && request.headers.contains_key(ORIGIN)
+        && request.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 /// The header that names a request to the app and to a refused client.

@@ -164,7 +164,8 @@ impl Site {
                 Target::UserSigEndpoint
                 | Target::UserSigRenewal
                 | Target::UserSigPreflight
-                | Target::RestCall,
+                | Target::RestCall
+                | Target::RestPreflight,
             )
             | None => None,
         };

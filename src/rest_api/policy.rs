@@ -180,6 +180,14 @@ impl Policy {
         self.rules.iter().any(|rule| rule.group_role.is_some())
     }
 
+    /// The commands that some rule covers, whoever may call them.
+    pub fn callable(&self) -> impl Iterator<Item = &CommandName> {
+        let by_command = self.by_command.iter();
+        by_command
+            .filter(|(_, rules)| !rules.is_empty())
+            .map(|(name, _)| name)
+    }
+
     /// The commands that the site knows.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
