@@ -1,5 +1,8 @@
 //! The REST gateway on the running program, in front of a Chat that records every byte and answers what the test says.
 
+mod browsers;
+mod chromium;
+mod clients;
 mod group_role;
 mod reload;
 

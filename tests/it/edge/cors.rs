@@ -71,10 +71,18 @@ fn the_endpoints_preflight_is_answered_here() {
     );
     assert_eq!(
         response.header("access-control-allow-headers"),
-        Some("authorization")
+        Some("authorization, content-type")
     );
     assert_eq!(response.header("access-control-max-age"), Some("600"));
     assert_eq!(response.header("content-length"), None);
+
+    let other = asked.replace("GET", "DELETE");
+    let response = options(&proxy, "/_chat/usersig", &format!("{LISTED}{other}"));
+    assert_eq!(
+        (response.status, response.code().as_str()),
+        (405, "method_not_allowed")
+    );
+    assert_no_cors(&response);
 
     let response = options(&proxy, "/_chat/usersig", &format!("{UNLISTED}{asked}"));
     assert_eq!(response.status, 204);

@@ -76,8 +76,27 @@ pub(crate) fn has(test: &str, programs: &[&str]) -> bool {
 
 /// The folder with the installed apps; says what is missing when they cannot be installed.
 pub(crate) fn apps(test: &str) -> Option<PathBuf> {
-    static INSTALLED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    match INSTALLED.get_or_init(install) {
+    static INSTALLED: OnceLock<Installed> = OnceLock::new();
+    found(
+        test,
+        INSTALLED.get_or_init(|| install("setup", "real-apps")),
+    )
+}
+
+/// The folder with the client from crates.io, the program `chat-rest`; says what is missing when it cannot be built.
+pub(crate) fn rust_client(test: &str) -> Option<PathBuf> {
+    static INSTALLED: OnceLock<Installed> = OnceLock::new();
+    found(
+        test,
+        INSTALLED.get_or_init(|| install("setup-rust", "rust-client")),
+    )
+}
+
+/// The folder, or why there is nothing in it.
+type Installed = Result<PathBuf, String>;
+
+fn found(test: &str, installed: &Installed) -> Option<PathBuf> {
+    match installed {
         Ok(folder) => Some(folder.clone()),
         Err(reason) => {
             skip(test, reason);
@@ -86,13 +105,13 @@ pub(crate) fn apps(test: &str) -> Option<PathBuf> {
     }
 }
 
-fn install() -> Result<PathBuf, String> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("real-apps");
-    let output = Command::new("tests/apps/setup")
+fn install(script: &str, name: &str) -> Installed {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let output = Command::new(format!("tests/apps/{script}"))
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .arg(&folder)
         .output()
-        .map_err(|error| format!("tests/apps/setup does not run: {error}"))?;
+        .map_err(|error| format!("tests/apps/{script} does not run: {error}"))?;
     let errors = String::from_utf8_lossy(&output.stderr);
     match output.status.success() {
         true => Ok(folder),
