@@ -4,6 +4,7 @@
 //! 1 canonical path         400 path_ambiguous
 //! 2 route and method       404 route_not_found · 405 method_not_allowed
 //! 3 extract token          401 token_missing · 400 token_conflict
+//!   or check the query     400 webhook_query_invalid · 403 webhook_sign_invalid and its kin
 //! 4 verify token           401 token_invalid · token_expired
 //! 5 admit its claims       403 access_denied
 //! 6 map subject → UserId   403 user_not_mapped
@@ -12,7 +13,7 @@
 //! ```
 //!
 //! Pure: no I/O, no clock. Each stage takes what the one before it made, so none can be skipped; a public route ends
-//! after stage 2 because of its kind, never because a token is missing.
+//! after stage 2 because of its kind, never because a token is missing, and a webhook's after its query.
 
 mod caller;
 mod keys;
@@ -48,6 +49,7 @@ use crate::token::keys::Algorithm;
 use crate::token::verify::{VerifiedToken, Verifier};
 use crate::usersig::cache::{KeyVersion, Lookup, UserSigCache};
 use crate::usersig::{IssuedUserSig, Issuer, SdkAppId};
+use crate::webhook::{self, Announced, Webhooks};
 
 /// What is judged of a request.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +85,8 @@ pub struct Permit {
     pub ending: Option<Arc<EndingSession>>,
     /// What is called of the REST API, if anything.
     pub rest_call: Option<Arc<RestCall>>,
+    /// The webhook that it is, if it is one; its body is to be judged before it goes anywhere.
+    pub webhook: Option<Arc<Announced>>,
 }
 
 /// A session that the app may end with its answer.
@@ -120,6 +124,11 @@ pub enum Target {
     RestCall,
     /// A CORS preflight for a command that the policy allows to somebody.
     RestPreflight,
+    /// To the upstream with this index, if the body is that of the announced webhook.
+    Webhook {
+        /// Index into the configured upstreams.
+        upstream: usize,
+    },
 }
 
 /// Whose request it is.
@@ -232,6 +241,8 @@ pub struct Settings {
     pub endpoint: Option<CanonicalPath>,
     /// Where calls of the REST API arrive, if the gateway is on.
     pub rest_api: Option<RestRoutes>,
+    /// How webhooks are checked, where a route takes any.
+    pub webhooks: Option<webhook::Settings>,
     /// Where session tokens are found.
     pub sources: TokenSources,
     /// How they are verified, with the keys that are known at the start.
@@ -275,6 +286,7 @@ pub struct Authorizer {
     memory: Arc<TokenMemory>,
     /// No other authorizer of the process has it.
     number: u64,
+    webhooks: Option<Webhooks>,
 }
 
 impl Authorizer {
@@ -287,6 +299,7 @@ impl Authorizer {
             key_version: KeyVersion::default(),
             memory: Arc::new(TokenMemory::new(settings.token_memory)),
             number: Edition::next_authorizer(),
+            webhooks: settings.webhooks.clone().map(Webhooks::new),
             settings,
         }
     }
@@ -308,6 +321,13 @@ impl Authorizer {
             true => Arc::clone(&self.memory),
             false => Arc::new(self.memory.succeeded_by(settings.token_memory)),
         };
+        let webhooks = settings
+            .webhooks
+            .clone()
+            .map(|checks| match &self.webhooks {
+                Some(webhooks) => webhooks.succeeded_by(checks),
+                None => Webhooks::new(checks),
+            });
         let verifier = settings.verifier.clone().succeeding(&self.verifier.load());
         Self {
             verifier: ArcSwap::from_pointee(verifier),
@@ -316,6 +336,7 @@ impl Authorizer {
             key_version,
             memory,
             number: Edition::next_authorizer(),
+            webhooks,
             settings,
         }
     }
@@ -338,6 +359,7 @@ impl Authorizer {
                 answer: passage.answer,
                 ending: found.ending,
                 rest_call: found.rest_call,
+                webhook: found.webhook,
             }),
             Err(turned_away) => Err(Refusal {
                 route: Some(passage.route),
@@ -345,6 +367,11 @@ impl Authorizer {
                 rest_call: turned_away.rest_call,
             }),
         }
+    }
+
+    /// Judges the bodies of webhooks, where a route takes any.
+    pub fn webhooks(&self) -> Option<&Webhooks> {
+        self.webhooks.as_ref()
     }
 
     /// The headers that may carry a session token.

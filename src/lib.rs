@@ -18,6 +18,7 @@
 //!               1 canonical path        ✗ 400 path_ambiguous
 //!               2 route and method      ✗ 404 route_not_found · 405 method_not_allowed
 //!               3 extract token         ✗ 401 token_missing · 400 token_conflict
+//!                 or check the query    ✗ 400 · 403, on a webhook's route, which ends here
 //!               4 verify token          ✗ 401 token_invalid · token_expired · 503 keys_unavailable
 //!               5 admit its claims      ✗ 403 access_denied
 //!               6 map subject → UserId  ✗ 403 user_not_mapped
@@ -28,6 +29,8 @@
 //!           proxy::rest_call           (REST calls only) read the body, rest_api::{policy, admit, group_role, budget},
 //!                                      chat_client; one record in the audit, also of calls that were refused above
 //!   ─▶ Chat                            ✗ 400 · 403 · 413 · 429 · 502 · 503 · 504
+//!           proxy::webhook             (webhooks only) read the body, webhook::Webhooks::receive
+//!                                      ✗ 400 · 403 · 409 · 413 · 503
 //!           proxy::upstream_peer       a healthy server; a connection that fails is tried at another one
 //!           proxy::upstream_request_filter   inject into the request: here, nowhere earlier
 //!   ─▶ app                             ✗ proxy::fail_to_proxy: 502 · 504
@@ -45,7 +48,7 @@
 //!
 //! | layer | modules | may use |
 //! |---|---|---|
-//! | core | `time` `secret` `json` `token` `identity` `usersig` `policy` `rest_api` `state` `rejection` `authorize` | no framework, file, environment, socket or clock: time is an argument |
+//! | core | `time` `secret` `json` `token` `identity` `usersig` `policy` `rest_api` `webhook` `state` `rejection` `authorize` | no framework, file, environment, socket or clock: time is an argument |
 //! | config | `config` | core, files, environment |
 //! | metrics | `metrics` | core |
 //! | edge | `proxy` | core, `metrics`, Pingora |
@@ -76,6 +79,7 @@ pub mod state;
 pub mod time;
 pub mod token;
 pub mod usersig;
+pub mod webhook;
 
 pub mod cli;
 pub mod config;

@@ -10,6 +10,7 @@ mod labels;
 mod rest_calls;
 mod token_memory;
 mod upstreams;
+mod webhooks;
 
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
@@ -21,6 +22,7 @@ pub use self::key_sets::KeySetMetrics;
 pub use self::rest_calls::RestCallMetrics;
 pub use self::token_memory::TokenMemoryMetrics;
 pub use self::upstreams::UpstreamMetrics;
+pub use self::webhooks::{WebhookMetrics, WebhookOutcome};
 use crate::rejection::Rejection;
 use crate::token::TokenError;
 use crate::token::keys::Algorithm;
@@ -45,6 +47,7 @@ pub struct Metrics {
     audit: AuditMetrics,
     certificates: certificates::CertificateMetrics,
     upstreams: UpstreamMetrics,
+    webhooks: WebhookMetrics,
 }
 
 /// How a request ended, as a label.
@@ -158,6 +161,7 @@ impl Metrics {
             audit: AuditMetrics::new(&registry)?,
             certificates: certificates::CertificateMetrics::new(&registry)?,
             upstreams: UpstreamMetrics::new(&registry)?,
+            webhooks: WebhookMetrics::new(&registry)?,
             registry,
             requests: counters(
                 "requests_total",
@@ -247,6 +251,7 @@ impl Metrics {
         self.key_sets.remove_site(site);
         self.rest_calls.remove_site(site);
         self.token_memory.remove_site(site);
+        self.webhooks.remove_site(site);
     }
 
     /// Counts a finished request. `site` and `route` are labels that [`create_site`](Self::create_site) was given, or
@@ -330,6 +335,11 @@ impl Metrics {
     /// The series of the audit.
     pub fn audit(&self) -> &AuditMetrics {
         &self.audit
+    }
+
+    /// The series of webhooks.
+    pub fn webhooks(&self) -> &WebhookMetrics {
+        &self.webhooks
     }
 
     /// The series of published key sets.

@@ -4,7 +4,7 @@
 //! request_filter           find the site, limits, strip our headers, authorize; refusals and our own endpoint are answered here
 //! upstream_peer            the app's server
 //! upstream_request_filter  inject into the request: the last place, so nothing can strip or copy what we set
-//! request_body_filter      count the body
+//! request_body_filter      count the body; a webhook's was read and judged before
 //! response_filter          inject into the answer's header, except informational ones
 //! response_body_filter     write a login into the answer's JSON, where the route says so
 //! fail_to_proxy            a failed upstream becomes a refusal of the same shape
@@ -31,6 +31,7 @@ mod respond;
 mod rest_call;
 mod site;
 mod upstream;
+mod webhook;
 
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -140,6 +141,7 @@ impl UserSigProxy {
             }
             Decision::Permitted(permit) => match permit.target {
                 Target::Upstream { .. } => Ok(false),
+                Target::Webhook { .. } => self.receive_webhook(session, ctx).await,
                 Target::UserSigPreflight => {
                     let tokens = ctx.site()?.settings.authorizer.token_headers();
                     respond::with_preflight(session, origins, "GET, HEAD, POST", tokens).await?;
@@ -179,6 +181,9 @@ impl UserSigProxy {
         let route = ctx.route().map_or(NO_ROUTE, |route| route);
         self.metrics
             .count_request(ctx.site_name(), route, outcome, seconds);
+        if let Some(outcome) = webhook::outcome(ctx) {
+            self.metrics.webhooks().count(ctx.site_name(), outcome);
+        }
         access::log(session, ctx, outcome, route, seconds);
     }
 }
@@ -227,7 +232,7 @@ impl ProxyHttp for UserSigProxy {
         session: &mut Session,
         ctx: &mut RequestContext,
     ) -> Result<Box<HttpPeer>> {
-        let upstream = Arc::clone(ctx.site()?.upstream(ctx.permit())?);
+        let upstream = Arc::clone(ctx.site()?.upstream(ctx)?);
         ctx.upstream = Some(upstream.name.clone());
         // A retry sends the body from its start.
         ctx.body_bytes = 0;
@@ -303,6 +308,9 @@ impl ProxyHttp for UserSigProxy {
         if session.was_upgraded() {
             return Ok(());
         }
+        if let Some(webhook) = &ctx.webhook {
+            webhook.replace(body);
+        }
         let length = body.as_ref().map_or(0, Bytes::len);
         ctx.body_bytes = ctx.body_bytes.saturating_add(length as u64);
         if ctx.body_bytes > ctx.site()?.bounds.limits.max_body_bytes {
@@ -326,6 +334,9 @@ impl ProxyHttp for UserSigProxy {
             true => Ok(()),
             false => {
                 self.filter_answer(session, response, ctx)?;
+                if let Some(webhook) = &mut ctx.webhook {
+                    webhook.answered(response.status);
+                }
                 ctx.site()?.end_session(response.status, ctx).await;
                 Ok(())
             }

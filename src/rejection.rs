@@ -12,6 +12,7 @@ use crate::policy::{HostError, PathError};
 use crate::rest_api::refusal::Refusal;
 use crate::state::Denied;
 use crate::token::TokenError;
+use crate::webhook::WebhookError;
 
 /// Why a request does not get what it asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +52,8 @@ pub enum Rejection {
     CrossSite,
     /// A call of the REST API that is refused, or has no answer.
     RestApi(Refusal),
+    /// A webhook that is not known to be Chat's, or was delivered before.
+    Webhook(WebhookError),
     /// The token is good, but its subject has no UserID.
     UserNotMapped(IdentityError),
     /// The user's last renewal was a moment ago.
@@ -75,7 +78,7 @@ pub enum Rejection {
 
 impl Rejection {
     /// Every public code, for counters that exist from the start.
-    pub const CODES: [&'static str; 36] = [
+    pub const CODES: [&'static str; 43] = [
         "host_invalid",
         "unknown_host",
         "path_ambiguous",
@@ -105,6 +108,13 @@ impl Rejection {
         "chat_unreachable",
         "chat_timeout",
         "chat_invalid",
+        "webhook_query_invalid",
+        "webhook_other_app",
+        "webhook_time_invalid",
+        "webhook_sign_invalid",
+        "webhook_body_invalid",
+        "webhook_repeated",
+        "webhook_memory_full",
         "user_not_mapped",
         "renewed_too_soon",
         "usersig_too_early",
@@ -152,6 +162,7 @@ impl Rejection {
                 "A call with a session cookie needs a same-origin request with application/json."
             }
             Self::RestApi(refusal) => refusal.detail(),
+            Self::Webhook(error) => error.detail(),
             Self::UserNotMapped(_) => "The user of this session has no Chat UserID.",
             Self::RenewedTooSoon { .. } => "The UserSig was renewed a moment ago. Use that one.",
             Self::UserSigTooEarly { .. } => "A new UserSig cannot be dated yet. Try again.",
@@ -184,6 +195,7 @@ impl Rejection {
             | Self::UpstreamInvalid
             | Self::Internal => None,
             Self::RestApi(refusal) => refusal.reason(),
+            Self::Webhook(error) => Some(error.reason()),
             Self::SessionDenied(denied) => Some(denied.reason()),
             Self::PathAmbiguous(error) => Some(error.reason()),
             Self::Token(error) => Some(error.reason()),
@@ -219,6 +231,7 @@ impl Rejection {
             | Self::MethodNotAllowed { .. }
             | Self::CrossSite
             | Self::RestApi(_)
+            | Self::Webhook(_)
             | Self::RenewedTooSoon { .. }
             | Self::UserSigTooEarly { .. }
             | Self::UpstreamUnreachable
@@ -236,6 +249,7 @@ impl Rejection {
             }
             Self::Token(TokenError::KeysUnavailable) => Some(1),
             Self::RestApi(refusal) => refusal.retry_after(),
+            Self::Webhook(error) => error.retry_after(),
             Self::HostInvalid(_)
             | Self::HostUnknown
             | Self::PathAmbiguous(_)
@@ -284,6 +298,7 @@ impl Rejection {
             Self::AccessDenied => (StatusCode::FORBIDDEN, "access_denied"),
             Self::CrossSite => (StatusCode::FORBIDDEN, "cross_site"),
             Self::RestApi(refusal) => (refusal.status(), refusal.code()),
+            Self::Webhook(error) => (error.status(), error.code()),
             Self::UserNotMapped(_) => (StatusCode::FORBIDDEN, "user_not_mapped"),
             Self::RenewedTooSoon { .. } => (StatusCode::TOO_MANY_REQUESTS, "renewed_too_soon"),
             Self::UserSigTooEarly { .. } => (StatusCode::SERVICE_UNAVAILABLE, "usersig_too_early"),
@@ -299,11 +314,13 @@ impl Rejection {
 mod tests {
     use super::*;
     use crate::identity::UserIdError;
+    use crate::json::JsonError;
     use crate::rest_api::acting::ActingError;
     use crate::rest_api::admit::{AdmitError, BodyError};
     use crate::rest_api::budget::{Exceeded, Scope};
     use crate::rest_api::group_role::{NoGroupRole, RoleUnknown};
     use crate::rest_api::outcome::AnswerError;
+    use crate::webhook::QueryError;
 
     /// One of each public code.
     fn samples() -> Vec<Rejection> {
@@ -344,6 +361,13 @@ mod tests {
             Rejection::RestApi(Refusal::Unreachable),
             Rejection::RestApi(Refusal::Timeout),
             Rejection::RestApi(Refusal::Answer(AnswerError::NotTheApi)),
+            Rejection::Webhook(QueryError::Missing.into()),
+            Rejection::Webhook(WebhookError::OtherApp),
+            Rejection::Webhook(WebhookError::Stale),
+            Rejection::Webhook(WebhookError::SignInvalid),
+            Rejection::Webhook(WebhookError::Body(JsonError::Syntax)),
+            Rejection::Webhook(WebhookError::Repeated),
+            Rejection::Webhook(WebhookError::MemoryFull),
             Rejection::UserNotMapped(UserIdError::Reserved.into()),
             Rejection::RenewedTooSoon {
                 retry_after: Duration::from_secs(10),

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use arc_swap::Guard;
+use http::Method;
 
 use super::memory::{Edition, Known, TokenDigest};
 use super::passage::Passage;
@@ -21,6 +22,7 @@ use crate::token::keys::trust::Trust;
 use crate::token::verify::{SessionClaims, VerifiedToken, Verifier};
 use crate::token::{BearerToken, TokenError};
 use crate::usersig::cache::{LookupError, Signing};
+use crate::webhook::Announced;
 
 /// What stages 3 to 7 find out.
 pub(super) struct Found {
@@ -28,6 +30,7 @@ pub(super) struct Found {
     /// The session that the app may end with its answer.
     pub(super) ending: Option<Arc<EndingSession>>,
     pub(super) rest_call: Option<Arc<RestCall>>,
+    pub(super) webhook: Option<Arc<Announced>>,
 }
 
 impl Found {
@@ -36,6 +39,7 @@ impl Found {
             caller: Caller::Anonymous,
             ending: None,
             rest_call: None,
+            webhook: None,
         }
     }
 }
@@ -66,6 +70,7 @@ impl Authorizer {
         let extracted = match passage.access {
             Access::Deny => return Err(Rejection::RouteNotFound.into()),
             Access::Public => None,
+            Access::Webhook => return self.announce(parts, now),
             Access::Optional => self.extract(parts)?,
             Access::Session => Some(self.extract(parts)?.ok_or(Rejection::TokenMissing)?),
         };
@@ -91,6 +96,22 @@ impl Authorizer {
             caller: Caller::User(user),
             ending: ending.map(Arc::new),
             rest_call,
+            webhook: None,
+        })
+    }
+
+    /// What stands in the place of stages 3 to 7 on a webhook's route. Chat posts; whatever else an app may take for a post
+    /// on that path is refused with it.
+    fn announce(&self, parts: &Parts<'_>, now: UnixTime) -> Result<Found, TurnedAway> {
+        if parts.method != Method::POST {
+            let allow = Method::POST.to_string();
+            return Err(Rejection::MethodNotAllowed { allow }.into());
+        }
+        let webhooks = self.webhooks.as_ref().ok_or(Rejection::Internal)?;
+        let announced = webhooks.announce(parts.query, now);
+        Ok(Found {
+            webhook: Some(Arc::new(announced.map_err(Rejection::Webhook)?)),
+            ..Found::nobody()
         })
     }
 

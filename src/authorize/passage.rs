@@ -124,9 +124,14 @@ impl Passage {
         Self {
             route: route.name.clone(),
             access,
-            target: Target::Upstream {
-                upstream: route.upstream,
-                inject: route.inject,
+            target: match (route.access, access) {
+                (Access::Webhook, _) | (_, Access::Webhook) => Target::Webhook {
+                    upstream: route.upstream,
+                },
+                _ => Target::Upstream {
+                    upstream: route.upstream,
+                    inject: route.inject,
+                },
             },
             answer: route.answer.clone(),
             command: None,
@@ -164,10 +169,12 @@ impl Passage {
             | Target::UserSigRenewal
             | Target::UserSigPreflight
             | Target::RestCall
-            | Target::RestPreflight) => own,
+            | Target::RestPreflight
+            // Chat sends none; it is judged like any other method there.
+            | Target::Webhook { .. }) => own,
         };
         let access = match self.access {
-            Access::Deny => Access::Deny,
+            access @ (Access::Deny | Access::Webhook) => access,
             Access::Public | Access::Optional | Access::Session => Access::Public,
         };
         Self {
@@ -189,7 +196,10 @@ impl Passage {
             Target::Upstream { inject, .. } => inject,
             Target::UserSigEndpoint => return Wanted::Login,
             Target::UserSigRenewal => return Wanted::Renewal,
-            Target::UserSigPreflight | Target::RestCall | Target::RestPreflight => {
+            Target::UserSigPreflight
+            | Target::RestCall
+            | Target::RestPreflight
+            | Target::Webhook { .. } => {
                 return Wanted::Nothing;
             }
         };

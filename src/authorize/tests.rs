@@ -6,6 +6,7 @@
 mod lifetimes;
 mod memory;
 mod site;
+mod webhooks;
 
 use serde_json::json;
 
@@ -604,6 +605,7 @@ fn passed(permit: &Permit) -> String {
         Target::UserSigPreflight => "preflight".to_owned(),
         Target::RestPreflight => "preflight of a call".to_owned(),
         Target::RestCall => called(permit),
+        Target::Webhook { upstream } => format!("app {} as a webhook", upstream + 1),
     };
     let Caller::User(User { user_id, login, .. }) = &permit.caller else {
         return format!("nobody to {place}");
@@ -614,7 +616,8 @@ fn passed(permit: &Permit) -> String {
         | Target::UserSigRenewal
         | Target::UserSigPreflight
         | Target::RestCall
-        | Target::RestPreflight => Inject::default(),
+        | Target::RestPreflight
+        | Target::Webhook { .. } => Inject::default(),
     };
     let is_our_own = matches!(
         permit.target,

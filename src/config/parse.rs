@@ -22,6 +22,7 @@ mod routes;
 mod session;
 mod socket;
 mod upstream;
+mod webhook;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -197,8 +198,13 @@ fn site(
         upstreams: &upstreams,
         endpoint: endpoint.as_ref(),
         names: inject.as_ref(),
+        takes_webhooks: root.get("webhook").is_some(),
     };
     let routes = routes::section(root, around);
+    let webhooks = webhook::section(root, secrets, chat.as_ref());
+    if let Some(table) = &routes.table {
+        webhook::check_use(root, table);
+    }
     if let (Some(chat), Some(table)) = (&chat, &routes.table) {
         chat::check_kicks(root, chat, table);
     }
@@ -223,7 +229,10 @@ fn site(
         inject: inject?,
         key_sets,
         revoked: revoked?,
-        authorizer: settings(&chat, session, routes, endpoint.as_ref(), rest_api.as_ref())?,
+        authorizer: Settings {
+            webhooks: webhooks?,
+            ..settings(&chat, session, routes, endpoint.as_ref(), rest_api.as_ref())?
+        },
         rest_api,
         usersig_endpoint: endpoint.map(|endpoint| endpoint.text),
         chat: Chat {
@@ -308,6 +317,7 @@ fn settings(
             roles_claims: settings.roles_claims.clone(),
             callable: settings.policy.callable().cloned().collect(),
         }),
+        webhooks: None,
         issuer: Issuer::new(chat.sdk_app_id, chat.keys.active().clone(), chat.lifetime),
         min_remaining: chat.min_remaining,
         cap_to_session: chat.cap_to_session,
@@ -354,6 +364,7 @@ pub(super) const SITE_KEYS: &[&str] = &[
     "inject",
     "usersig_endpoint",
     "rest_api",
+    "webhook",
 ];
 
 /// The name of the one site of a configuration without several: in logs, metrics and the store.

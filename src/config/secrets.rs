@@ -363,7 +363,7 @@ const MAX_LIST_BYTES: u64 = 64 << 20;
 const READ_BUFFER: usize = 4096;
 
 /// SHA-256 of keys that are printed somewhere.
-const EXAMPLES: [&str; 8] = [
+const EXAMPLES: [&str; 9] = [
     // conf/demo: the Chat key, the session secret, the modulus of the session key pair.
     "ce9b4322426edf9ddcf8900794c1c8fec490570b0663356c6ab078ebd2db43ca",
     "f05a4a6e543716b0fd0d380ba3dd19051bf1fdaaefea4a49e68c271907edac79",
@@ -371,6 +371,8 @@ const EXAMPLES: [&str; 8] = [
     // The sample key of Tencent's README files, and "0123456789abcdef" four times.
     "0345c13c214c9e350561aa9b921f426769fb351d294772f0eace4e6d773295b0",
     "a8ae6e6ee929abea3afcfc5258c8ccd6f85273e0d4626d26c7279f3250f77c8e",
+    // The sample token of Tencent's page on webhooks.
+    "024310abb337d26506849eab4a17c0bc57025cdb17637c9bf3845b850a83f79f",
     // The sample secrets of jwt.io for HS256, HS384 and HS512.
     "465d9ad5d5528ebe287b5dce4fb51620833d09b290e49ddcc70ca6c4a0aea01b",
     "730d21a80e61a8de82d12cb4c0b8057cff5a30e2dec50ce7a773513374f9164a",

@@ -17,6 +17,7 @@ mod rest_api;
 mod revoked;
 mod secrets;
 mod sites;
+mod webhook;
 mod wrong;
 
 /// A folder with a configuration that is right, and what the environment holds.

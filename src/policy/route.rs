@@ -11,8 +11,8 @@ use super::{HostName, Methods, Pattern};
 use crate::json::JsonPointer;
 use crate::token::response::ResponseSource;
 
-/// Who may pass, from the least strict to the strictest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Who may pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Access {
     /// Everybody; a token is not looked at.
     Public,
@@ -20,6 +20,8 @@ pub enum Access {
     Optional,
     /// Only who has a good token.
     Session,
+    /// Only Chat, with a webhook that is checked; a token is not looked at.
+    Webhook,
     /// Nobody; the route does not exist for clients.
     Deny,
 }
@@ -31,7 +33,20 @@ impl Access {
             Self::Public => "public",
             Self::Optional => "optional",
             Self::Session => "session",
+            Self::Webhook => "webhook",
             Self::Deny => "deny",
+        }
+    }
+
+    /// The least strict access that is as strict as both. A session proves nothing of a webhook, nor the other way around:
+    /// as strict as both is only denial.
+    pub(super) fn strictest(self, other: Self) -> Self {
+        match (self, other) {
+            (one, same) if one == same => one,
+            (Self::Deny | Self::Webhook, _) | (_, Self::Deny | Self::Webhook) => Self::Deny,
+            (Self::Session, _) | (_, Self::Session) => Self::Session,
+            (Self::Optional, _) | (_, Self::Optional) => Self::Optional,
+            (Self::Public, Self::Public) => Self::Public,
         }
     }
 }

@@ -80,7 +80,7 @@ impl RouteTable {
     ) -> Result<Self, Vec<RouteConflict>> {
         let accesses = routes.iter().map(|route| route.access);
         let mut table = Self {
-            strictest: accesses.fold(fallback.access, Access::max),
+            strictest: accesses.fold(fallback.access, Access::strictest),
             fallback: fallback.into_route(),
             matching,
             by_host: HashMap::new(),
@@ -125,7 +125,7 @@ impl RouteTable {
         })
     }
 
-    /// What an ambiguous path gets: the strictest access of all routes and the default.
+    /// What an ambiguous path gets: the strictest access of all routes and the default, which is denial beside a webhook.
     pub fn strictest(&self) -> Access {
         self.strictest
     }

@@ -16,7 +16,7 @@ pub(super) fn outcome(ctx: &RequestContext, failed: bool) -> Outcome {
         Decision::Pending => Outcome::Aborted,
         Decision::Permitted(_) if failed => Outcome::Aborted,
         Decision::Permitted(permit) => match permit.target {
-            Target::Upstream { .. } => Outcome::Forwarded,
+            Target::Upstream { .. } | Target::Webhook { .. } => Outcome::Forwarded,
             Target::UserSigEndpoint
             | Target::UserSigRenewal
             | Target::UserSigPreflight

@@ -12,6 +12,7 @@ use super::internal;
 use super::respond::Refused;
 use super::site::Site;
 use super::upstream::Tries;
+use super::webhook::Received;
 use crate::authorize::{Caller, Inject, Login, Permit, REST_ROUTE, Refusal, Target, User};
 use crate::metrics::NO_SITE;
 use crate::rejection::Rejection;
@@ -33,6 +34,8 @@ pub struct RequestContext {
     pub(super) tries: Tries,
     pub(super) body_bytes: u64,
     pub(super) held_body: Option<HeldBody>,
+    /// The webhook that it is, once its body was judged.
+    pub(super) webhook: Option<Received>,
     /// The user whose session the app's answer began, or whose login it carries.
     pub(super) logged_in: Option<User>,
 }
@@ -58,6 +61,7 @@ impl RequestContext {
             tries: Tries::default(),
             body_bytes: 0,
             held_body: None,
+            webhook: None,
             logged_in: None,
         }
     }
@@ -110,11 +114,21 @@ impl RequestContext {
         Some((inject, user, user.login.as_ref()?))
     }
 
+    /// Whether it is a webhook or was to be one: Chat reads `ErrorCode` there.
+    fn is_webhook(&self) -> bool {
+        match &self.decision {
+            Decision::Permitted(permit) => permit.webhook.is_some(),
+            Decision::Rejected(refusal) => matches!(refusal.rejection, Rejection::Webhook(_)),
+            Decision::Pending => false,
+        }
+    }
+
     /// How a refusal of it is told.
     pub(super) fn refused(&self) -> Refused {
         Refused {
             request_id: self.request_id,
-            speaks_api: self.route().is_some_and(|route| **route == *REST_ROUTE),
+            speaks_api: self.is_webhook()
+                || self.route().is_some_and(|route| **route == *REST_ROUTE),
         }
     }
 

@@ -22,6 +22,9 @@ impl UserSigProxy {
             self.metrics
                 .count_upstream_failure(ctx.site_name(), name, code);
         }
+        if let Some(webhook) = &mut ctx.webhook {
+            webhook.answered(rejection.status());
+        }
         let status = rejection.status().as_u16();
         let has_begun = session.response_written().is_some_and(|header| {
             header.status == StatusCode::SWITCHING_PROTOCOLS || !header.status.is_informational()

@@ -277,7 +277,7 @@ async fn read_body(session: &mut Session) -> Result<Option<Bytes>> {
 }
 
 /// Takes what a refused client still sends, so that it reads the answer before the connection closes.
-async fn drain(session: &mut Session) {
+pub(super) async fn drain(session: &mut Session) {
     let rest = async {
         let mut drained = 0;
         while let Ok(Some(chunk)) = session.read_request_body().await {

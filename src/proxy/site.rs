@@ -11,6 +11,7 @@ use http::header::UPGRADE;
 use pingora::Result;
 use pingora::proxy::Session;
 
+use super::context::RequestContext;
 use super::cors::AllowedOrigins;
 use super::headers::{InjectedNames, Stripper};
 use super::keys::KeyRefresher;
@@ -156,10 +157,12 @@ impl Site {
             .authorize(&request::parts(session)?, now)
     }
 
-    /// The upstream of a permitted request; the other kinds of target have none.
-    pub(super) fn upstream(&self, permit: Option<&Permit>) -> Result<&Arc<upstream::Upstream>> {
-        let index = match permit.map(|permit| permit.target) {
+    /// The upstream of a permitted request; the other kinds of target have none, nor has a webhook before its body was
+    /// judged.
+    pub(super) fn upstream(&self, ctx: &RequestContext) -> Result<&Arc<upstream::Upstream>> {
+        let index = match ctx.permit().map(|permit| permit.target) {
             Some(Target::Upstream { upstream, .. }) => Some(upstream),
+            Some(Target::Webhook { upstream }) => ctx.webhook.as_ref().map(|_| upstream),
             Some(
                 Target::UserSigEndpoint
                 | Target::UserSigRenewal

@@ -68,6 +68,8 @@ struct Labels {
     routes: Vec<Arc<str>>,
     /// Those that the REST gateway's policy allows to anybody, and what its rules ask Chat, if the gateway is on.
     commands: Option<Vec<String>>,
+    /// Whether it takes webhooks.
+    webhooks: bool,
 }
 
 /// Which kicks start with a configuration.
@@ -285,6 +287,7 @@ impl Labels {
         Self {
             routes: routes.map(|route| route.name.clone()).collect(),
             commands,
+            webhooks: site.authorizer.webhooks.is_some(),
         }
     }
 }
@@ -298,6 +301,9 @@ impl Running {
         if let Some(commands) = &self.labels.commands {
             let commands = commands.iter().map(String::as_str);
             metrics.rest_calls().create(&self.name, commands);
+        }
+        if self.labels.webhooks {
+            metrics.webhooks().create(&self.name);
         }
     }
 

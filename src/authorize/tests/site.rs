@@ -130,6 +130,7 @@ pub(super) fn settings(change: impl FnOnce(&mut Settings)) -> Settings {
         preflight: Preflight::Forward,
         endpoint: Some(canonical("/_chat/usersig")),
         rest_api: None,
+        webhooks: None,
         sources: sources(),
         verifier: Verifier::new(
             vec![

@@ -1,6 +1,7 @@
 //! The routes, their defaults, and the path of our own endpoint.
 
 mod answer;
+mod webhook;
 
 use crate::authorize::Preflight;
 use crate::config::error::Place;
@@ -55,6 +56,8 @@ pub(super) struct Around<'a> {
     pub(super) upstreams: &'a [Option<Upstream>],
     pub(super) endpoint: Option<&'a Endpoint>,
     pub(super) names: Option<&'a InjectNames>,
+    /// Whether something says how webhooks are checked.
+    pub(super) takes_webhooks: bool,
 }
 
 pub(super) fn section(root: &Table<'_>, around: Around<'_>) -> Section {
@@ -122,15 +125,15 @@ fn route(entry: &Value<'_>, around: Around<'_>) -> Option<Route> {
     let access = table
         .require(
             "access",
-            "\"session\", \"optional\", \"public\" or \"deny\"",
+            "\"session\", \"optional\", \"public\", \"webhook\" or \"deny\"",
         )
         .and_then(|value| value.choice(ACCESSES));
+    if access == Some(Access::Webhook) {
+        return webhook::route(&table, matched, around);
+    }
     let session = answer::session(&table, around.names);
     let (inject, json) = answer::inject(&table, access, &session);
-    let upstream = match table.get("upstream") {
-        Some(value) => upstream_index(&value, around.upstreams),
-        None => Some(0),
-    };
+    let upstream = upstream(&table, around);
     let matched = matched?;
     Some(Route {
         name: matched.label().as_str().into(),
@@ -142,6 +145,13 @@ fn route(entry: &Value<'_>, around: Around<'_>) -> Option<Route> {
         answer: answer::rule(session.ok()?, json, answer::ends_session(&table, access)),
         upstream: upstream?,
     })
+}
+
+fn upstream(table: &Table<'_>, around: Around<'_>) -> Option<usize> {
+    match table.get("upstream") {
+        Some(value) => upstream_index(&value, around.upstreams),
+        None => Some(0),
+    }
 }
 
 struct Match {
@@ -268,6 +278,14 @@ fn warn_of_gaps(
             "\"session\" or \"deny\", and public routes by name",
         );
     }
+    if let (Some(Access::Public), Some(value)) = (default_access, settings.get("default_access"))
+        && listed().any(|route| route.access == Access::Webhook)
+    {
+        value.warn(
+            "a path that no route lists is not checked, also one that the app takes for a webhook's",
+            "\"session\" or \"deny\", and public routes by name",
+        );
+    }
     let is_handed_out = endpoint.is_some()
         || listed().any(|route| !route.inject.is_none() || route.answer.is_some());
     if !is_handed_out && routes.iter().all(Option::is_some) {
@@ -311,6 +329,7 @@ const ACCESSES: &[(&str, Access)] = &[
     ("session", Access::Session),
     ("optional", Access::Optional),
     ("public", Access::Public),
+    ("webhook", Access::Webhook),
     ("deny", Access::Deny),
 ];
 const PREFLIGHTS: &[(&str, Preflight)] =

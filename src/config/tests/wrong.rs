@@ -282,7 +282,7 @@ const ROWS: &[Row] = &[
 path_prefix = "/x"
 [routes]"#,
         errors: &[
-            "14:2: gateway: unknown key (known here: demo, secret_files, listen, ops, runtime, log, store, audit, sites, hosts, cors, upstream, chat, session, identity, routes, route, inject, usersig_endpoint, rest_api)",
+            "14:2: gateway: unknown key (known here: demo, secret_files, listen, ops, runtime, log, store, audit, sites, hosts, cors, upstream, chat, session, identity, routes, route, inject, usersig_endpoint, rest_api, webhook)",
         ],
     },
     Row {
@@ -1313,7 +1313,7 @@ inject"#,
         to: r#"access = "privat"
 inject"#,
         errors: &[
-            r#"18:10: route[1].access: must be one of "session", "optional", "public", "deny""#,
+            r#"18:10: route[1].access: must be one of "session", "optional", "public", "webhook", "deny""#,
         ],
     },
     Row {
@@ -1330,7 +1330,7 @@ inject = { request_headers = true }"#,
         to: "",
         errors: &[
             r#"16:1: route[1].match: is required (match = { path = "/api/{*rest}" })"#,
-            r#"16:1: route[1].access: is required ("session", "optional", "public" or "deny")"#,
+            r#"16:1: route[1].access: is required ("session", "optional", "public", "webhook" or "deny")"#,
         ],
     },
     Row {

@@ -346,6 +346,7 @@ fn u9_all_conflicts_are_reported_together() {
 fn u1_an_ambiguous_path_gets_the_strictest_access_of_any_route() {
     let login = || route("/login/{*rest}", &[], Access::Public);
     let session = || route("/api/{*rest}", &[], Access::Session);
+    let webhook = || route("/hook", &[], Access::Webhook);
     let cases = [
         ("only public", vec![login()], Access::Public, Access::Public),
         (
@@ -364,6 +365,19 @@ fn u1_an_ambiguous_path_gets_the_strictest_access_of_any_route() {
             "a denying default",
             vec![login()],
             Access::Deny,
+            Access::Deny,
+        ),
+        // Neither a session nor a webhook's sign is as good as both.
+        (
+            "a webhook beside a session",
+            vec![login(), session(), webhook()],
+            Access::Public,
+            Access::Deny,
+        ),
+        (
+            "a webhook",
+            vec![login(), webhook()],
+            Access::Public,
             Access::Deny,
         ),
     ];

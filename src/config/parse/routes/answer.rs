@@ -137,7 +137,8 @@ fn check(
     let is_for_nobody = match access {
         Some(Access::Deny) => inject.request_headers || into_answer,
         Some(Access::Public) => inject.request_headers || (into_answer && session.is_none()),
-        Some(Access::Session | Access::Optional) | None => false,
+        // A webhook's route has none of this.
+        Some(Access::Session | Access::Optional | Access::Webhook) | None => false,
     };
     if is_for_nobody {
         value.error(

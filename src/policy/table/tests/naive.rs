@@ -174,7 +174,7 @@ proptest! {
                 let default = ("default", world.default);
                 let (name, access) = expected.map_or(default, |r| (&*r.name, r.access));
                 prop_assert_eq!(&*matched.route.name, name);
-                let strictest = world.routes.iter().map(|r| r.access).fold(world.default, Access::max);
+                let strictest = world.routes.iter().map(|r| r.access).fold(world.default, Access::strictest);
                 let access = if path.is_ambiguous() { strictest } else { access };
                 prop_assert_eq!(matched.access, access);
             }
