@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const CORE: [&str; 11] = [
+const CORE: [&str; 12] = [
     "authorize",
     "identity",
     "json",
@@ -16,6 +16,7 @@ const CORE: [&str; 11] = [
     "time",
     "token",
     "usersig",
+    "webhook",
 ];
 
 /// For each module outside the core: what it may import beside the core.

@@ -31,4 +31,5 @@ mod sandbox;
 mod sites;
 mod sources;
 mod upstreams;
+mod webhook;
 mod zlib;

@@ -56,17 +56,18 @@ fn every_code_has_its_snapshot_here() {
         include_str!("../sites.rs"),
     ]
     .concat();
-    // The gateway's tests compare codes, each with its status and ErrorCode.
-    let of_gateway = [
+    // The tests of the gateway and of webhooks compare codes, each with its status and what else it tells.
+    let others = [
         include_str!("../rest_api.rs"),
         include_str!("../rest_api/group_role.rs"),
         include_str!("../audit/lost.rs"),
+        include_str!("../webhook.rs"),
     ]
     .concat();
     // No input leads to the first; the others need a key source that can be away, and renewals ahead of the clock.
     let unreachable = ["internal", "keys_unavailable", "usersig_too_early"];
     for code in Rejection::CODES {
-        let is_called = of_gateway.contains(&format!(", \"{code}\", "));
+        let is_called = others.contains(&format!(", \"{code}\", "));
         let is_here = is_called || here.contains(&format!("\"code\":\"{code}\""));
         assert!(is_here != unreachable.contains(&code), "{code}");
     }
