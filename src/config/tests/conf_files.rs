@@ -97,7 +97,8 @@ fn each_sample_of_the_reference_is_right() {
     assert!(upstream.health.as_ref().unwrap().request.is_some());
     assert!(config.store.is_some() && site.rest_api.is_some() && site.chat.endpoint.is_some());
     assert!(config.audit.is_some());
-    assert_eq!(site.authorizer.routes.routes().count(), 4);
+    assert_eq!(site.authorizer.routes.routes().count(), 5);
+    assert!(site.authorizer.webhooks.is_some());
 }
 
 #[test]
@@ -136,8 +137,8 @@ fn the_defaults_that_the_reference_shows_are_the_defaults() {
             site.token_memory,
         );
         format!(
-            "{lives:?} {:?} {:?} {:?} {:?}",
-            site.sources, site.verifier, site.tolerance, site.preflight
+            "{lives:?} {:?} {:?} {:?} {:?} {:?}",
+            site.sources, site.verifier, site.tolerance, site.preflight, site.webhooks
         )
     };
     assert_eq!(rest(&short), rest(&long));
@@ -193,6 +194,7 @@ fn world() -> World {
     for name in ["CHAT_SECRET_KEY", "SESSION_SECRET"] {
         world.env.insert(name, env(name).unwrap());
     }
+    world.file("webhook-token", "a token that nobody knows");
     world
 }
 
@@ -247,6 +249,7 @@ const SECTIONS: &[&str] = &[
     "[[route]]",
     "[inject]",
     "[usersig_endpoint]",
+    "[webhook]",
     "[store]",
     "[audit]",
     "[rest_api]",
