@@ -34,11 +34,12 @@ pub(super) fn section(
     }))
 }
 
-/// What is checked for no route is a mistake somewhere.
+/// What is checked for no route is a mistake somewhere; a route that has an error may be the one that is meant.
 pub(super) fn check_use(root: &Table<'_>, routes: &RouteTable) {
     let mut accesses = routes.routes().map(|route| route.access);
     if let Some(section) = root.get("webhook")
         && !accesses.any(|access| access == Access::Webhook)
+        && !root.report().has_errors()
     {
         section.warn(
             "no route takes webhooks",
