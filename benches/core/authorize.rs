@@ -91,6 +91,7 @@ fn authorize(
 fn authorizer(app: &App, token_memory: usize) -> Authorizer {
     let settings = Settings {
         rest_api: None,
+        webhooks: None,
         routes: route_table(),
         tolerance: Tolerance::default(),
         preflight: Preflight::Forward,

@@ -178,7 +178,7 @@ fn several_webhooks_of_one_second_differ_in_query_or_body() {
     let webhooks = webhooks();
     let announced = webhooks.announce(Some(&query()), at(TIME)).unwrap();
     let spaced = [BODY, b" "].concat();
-    let mut held = vec![
+    let mut held = [
         webhooks.receive(&announced, BODY, at(TIME)).unwrap(),
         webhooks.receive(&announced, &spaced, at(TIME)).unwrap(),
         deliver(&webhooks, "::2", TIME).unwrap(),
