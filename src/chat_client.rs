@@ -3,6 +3,8 @@
 //! The URI of such a call carries an administrator's UserSig, and the HTTP library prints URIs in its errors. So no error of
 //! it leaves here, only what it means. Chat's answer leaves only if it is one of the API and holds no credential of ours.
 
+mod failure;
+mod proof;
 mod standing;
 
 use std::time::{Duration, Instant, SystemTime};
@@ -13,6 +15,8 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 use serde_json::json;
 
+use self::failure::{Cause, Failure};
+pub use self::proof::Fault;
 use self::standing::Health;
 pub use self::standing::Standing;
 use crate::identity::UserId;
@@ -35,17 +39,6 @@ pub struct ChatClient {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot set up HTTPS towards Chat: does this machine have CA certificates?")]
 pub struct ChatClientError;
-
-/// Why an attempt brought no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Failure {
-    /// Nothing was sent.
-    NotSent,
-    /// It may have been received.
-    NoAnswer,
-    /// What came is longer than any answer.
-    TooLong,
-}
 
 impl ChatClient {
     /// A client that follows no redirect and takes no proxy from the environment.
@@ -94,7 +87,7 @@ impl ChatClient {
         body: &[u8],
     ) -> Result<(SignedCall, u16, Vec<u8>), Failure> {
         match self.send_to(Host::Main, command, body).await {
-            Err(Failure::NotSent) if self.signer.endpoint().has_spare() => {
+            Err(Failure::NotSent(_)) if self.signer.endpoint().has_spare() => {
                 self.send_to(Host::Spare, command, body).await
             }
             sent => sent,
@@ -109,19 +102,13 @@ impl ChatClient {
     ) -> Result<(SignedCall, u16, Vec<u8>), Failure> {
         let now = UnixTime::from(SystemTime::now());
         let call = self.signer.sign(command, host, rand::random(), now);
-        let call = call.map_err(|_| Failure::NotSent)?;
+        let call = call.map_err(|_| Failure::NotSent(Cause::Unsigned))?;
         let request = self
             .http
             .post(call.uri.expose())
             .header(CONTENT_TYPE, "application/json")
             .body(body.to_vec());
-        let response = request
-            .send()
-            .await
-            .map_err(|error| match error.is_connect() {
-                true => Failure::NotSent,
-                false => Failure::NoAnswer,
-            })?;
+        let response = request.send().await.map_err(|error| Failure::of(&error))?;
         let status = response.status().as_u16();
         Ok((call, status, read(response).await?))
     }
@@ -130,8 +117,8 @@ impl ChatClient {
     async fn attempt(&self, command: &Command, body: &[u8]) -> Result<ChatAnswer, Refusal> {
         let sent = self.send(command.name.as_str(), body).await;
         let (call, status, body) = sent.map_err(|failure| match failure {
-            Failure::NotSent => Refusal::Unreachable,
-            Failure::NoAnswer => Refusal::Timeout,
+            Failure::NotSent(_) => Refusal::Unreachable,
+            Failure::NoAnswer(_) => Refusal::Timeout,
             Failure::TooLong => Refusal::Answer(AnswerError::NotTheApi),
         })?;
         // The API answers 200 to everything; what has another status is not its answer.
@@ -184,7 +171,11 @@ impl Kicker for ChatClient {
 
 async fn read(mut response: Response) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|_| Failure::NoAnswer)? {
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| Failure::NoAnswer(Cause::of(&error)))?
+    {
         if body.len() + chunk.len() > MAX_ANSWER_BYTES {
             return Err(Failure::TooLong);
         }

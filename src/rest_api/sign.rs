@@ -34,6 +34,12 @@ impl AdminAccount {
     }
 }
 
+impl fmt::Display for AdminAccount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 impl fmt::Debug for AdminAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "AdminAccount({})", self.0)
@@ -223,6 +229,11 @@ impl Signer {
     /// Where the calls go.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// In whose name they are made.
+    pub fn admin(&self) -> AdminAccount {
+        self.admin
     }
 
     /// Signs a call of `command`, `service/name` as the catalogue spells it. `random` names the request to Chat. The

@@ -4,6 +4,7 @@ mod catalogue;
 mod check;
 mod demo;
 mod inspect;
+mod live;
 mod mint;
 mod run;
 
@@ -74,7 +75,14 @@ fn every_help_text_says_what_the_command_does_and_how() {
         ),
         (
             "check",
-            &["every error at once", "line, column", "Exit code 0", "2:"],
+            &[
+                "every error at once",
+                "line, column",
+                "Exit code 0",
+                "2:",
+                "sent once",
+                "--live",
+            ],
         ),
         (
             "demo",
