@@ -20,5 +20,7 @@ pub use methods::{MethodList, Methods, MethodsError};
 pub use path::{CanonicalPath, PathError, Segments, Tolerance};
 pub use pattern::{Pattern, PatternError};
 pub use route::{Access, AnswerRule, Inject, Route, SessionFromResponse};
-pub use table::{Fallback, Matched, Matching, MethodNotAllowed, RouteConflict, RouteTable};
+pub use table::{
+    Difference, Fallback, Matched, Matching, MethodNotAllowed, NearMiss, RouteConflict, RouteTable,
+};
 pub use trusted::{Peer, TrustedProxies, TrustedProxy, TrustedProxyError};

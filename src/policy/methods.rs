@@ -69,7 +69,7 @@ impl Methods {
     }
 
     /// The names that a list holds; none for [`Methods::Any`].
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+    pub fn names(&self) -> impl Iterator<Item = &str> {
         let listed = match self {
             Self::Any => [].as_slice(),
             Self::Listed(list) => list.0.as_slice(),

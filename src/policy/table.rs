@@ -5,11 +5,14 @@
 //! before rest. The order in the file is irrelevant. A look-up follows the segments of the path, so its cost does not
 //! grow with the number of routes beside the way.
 
+mod near;
+
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use http::Method;
 
+pub use self::near::{Difference, NearMiss};
 use super::path::{SEPARATOR, Segments};
 use super::pattern::Segment;
 use super::{Access, CanonicalPath, HostName, Inject, Methods, Pattern, Route};
@@ -161,11 +164,24 @@ impl RouteTable {
         mut accepts: impl FnMut(&Route) -> bool,
     ) -> Option<&Route> {
         let mut pick = |index: usize| self.routes.get(index).filter(|route| accepts(route));
-        let host_tree = host.and_then(|host| self.by_host.get(host));
-        host_tree
-            .into_iter()
-            .chain([&self.any_host])
+        self.trees(host)
             .find_map(|tree| tree.search(segments.clone(), &mut pick))
+    }
+
+    /// Shows the index of every route that matches host and path, from the most specific on.
+    fn visit(&self, host: Option<&HostName>, segments: Segments<'_>, mut show: impl FnMut(usize)) {
+        let mut pick = |index: usize| {
+            show(index);
+            None
+        };
+        for tree in self.trees(host) {
+            tree.search(segments.clone(), &mut pick);
+        }
+    }
+
+    fn trees(&self, host: Option<&HostName>) -> impl Iterator<Item = &Node> {
+        let host_tree = host.and_then(|host| self.by_host.get(host));
+        host_tree.into_iter().chain([&self.any_host])
     }
 
     fn fallback_for(

@@ -2,6 +2,7 @@ use super::*;
 use crate::policy::Tolerance;
 
 mod naive;
+mod near;
 
 fn route(pattern: &str, methods: &[&str], access: Access) -> Route {
     Route {
