@@ -16,6 +16,7 @@
 //! after stage 2 because of its kind, never because a token is missing, and a webhook's after its query.
 
 mod caller;
+pub mod explain;
 mod keys;
 mod memory;
 mod passage;
@@ -372,6 +373,11 @@ impl Authorizer {
     /// Judges the bodies of webhooks, where a route takes any.
     pub fn webhooks(&self) -> Option<&Webhooks> {
         self.webhooks.as_ref()
+    }
+
+    /// What it was made of; keys may have been replaced since.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// The headers that may carry a session token.

@@ -205,6 +205,21 @@ impl IdentityMap {
         }
     }
 
+    /// The claim that holds the subject.
+    pub fn claim(&self) -> &JsonPointer {
+        &self.claim
+    }
+
+    /// The type that the claim must have.
+    pub fn subject_type(&self) -> SubjectType {
+        self.subject_type
+    }
+
+    /// The steps from the subject to the UserID, in order.
+    pub fn transforms(&self) -> &[Transform] {
+        &self.transforms
+    }
+
     /// Maps verified claims to their UserID.
     pub fn map(&self, claims: &Object) -> Result<UserId, IdentityError> {
         let subject = self.subject(claims)?;

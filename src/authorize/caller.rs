@@ -17,9 +17,9 @@ use crate::policy::Access;
 use crate::rejection::Rejection;
 use crate::state::{Generation, RenewError, Session};
 use crate::time::UnixTime;
-use crate::token::extract::{ExtractError, Extracted};
+use crate::token::extract::{Carrier, ExtractError, Extracted};
 use crate::token::keys::trust::Trust;
-use crate::token::verify::{SessionClaims, VerifiedToken, Verifier};
+use crate::token::verify::{Proof, SessionClaims, VerifiedToken, Verifier};
 use crate::token::{BearerToken, TokenError};
 use crate::usersig::cache::{LookupError, Signing};
 use crate::webhook::Announced;
@@ -67,19 +67,16 @@ impl Authorizer {
         passage: &Passage,
         now: UnixTime,
     ) -> Result<Found, TurnedAway> {
-        let extracted = match passage.access {
-            Access::Deny => return Err(Rejection::RouteNotFound.into()),
-            Access::Public => None,
-            Access::Webhook => return self.announce(parts, now),
-            Access::Optional => self.extract(parts)?,
-            Access::Session => Some(self.extract(parts)?.ok_or(Rejection::TokenMissing)?),
+        if passage.access == Access::Webhook {
+            return Ok(self.announce(parts, now)?);
+        }
+        let find = || {
+            let found = self.extract(parts)?;
+            Ok(found.map(|Extracted { token, carrier }| (token, carrier)))
         };
-        let Some(Extracted { token, carrier }) = extracted else {
+        let Some((token, _)) = needed(parts, passage, find)? else {
             return Ok(Found::nobody());
         };
-        if passage.command.is_some() {
-            refuse_cross_site(parts, carrier)?;
-        }
         let judged = self.verify(&token, now).map_err(Rejection::Token)?;
         let rest_call = self.rest_call(passage, &token, &judged)?;
         let user = self.user_of(&token, &judged, passage.wanted(), now);
@@ -102,10 +99,10 @@ impl Authorizer {
 
     /// What stands in the place of stages 3 to 7 on a webhook's route. Chat posts; whatever else an app may take for a post
     /// on that path is refused with it.
-    fn announce(&self, parts: &Parts<'_>, now: UnixTime) -> Result<Found, TurnedAway> {
+    pub(super) fn announce(&self, parts: &Parts<'_>, now: UnixTime) -> Result<Found, Rejection> {
         if parts.method != Method::POST {
             let allow = Method::POST.to_string();
-            return Err(Rejection::MethodNotAllowed { allow }.into());
+            return Err(Rejection::MethodNotAllowed { allow });
         }
         let webhooks = self.webhooks.as_ref().ok_or(Rejection::Internal)?;
         let announced = webhooks.announce(parts.query, now);
@@ -211,24 +208,21 @@ impl Authorizer {
         wanted: Wanted,
         now: UnixTime,
     ) -> Result<User, Rejection> {
-        let user_id = self.user_id_of(judged)?;
         let verified = judged.verified();
-        let session_end = self.settings.cap_to_session.then(|| verified.expires_at());
-        if wanted != Wanted::Nothing && session_end.is_some_and(|end| end <= now) {
-            // Within the leeway: a session still, but no UserSig may outlive it. Found out before a renewal counts.
-            return Err(Rejection::Token(TokenError::Expired));
-        }
-        let session = Session::new(token, verified, &user_id);
-        let generation = self.generation(&session, wanted, now)?;
-        let login = generation
+        // Without a signature nobody is given a UserSig.
+        let Proof { algorithm, key } = verified.proof().ok_or(Rejection::Internal)?;
+        let user_id = self.user_id_of(judged)?;
+        let admitted = self.admit(Some(token), verified, &user_id, (wanted, now))?;
+        let login = admitted
+            .generation
             .map(|generation| {
                 let signing = Signing {
                     issuer: &self.settings.issuer,
                     key_version: self.key_version,
                     generation,
-                    session_end,
+                    session_end: admitted.session_end,
                     trust: Trust {
-                        key: verified.key(),
+                        key,
                         keys: judged.verifier.trusted(),
                     },
                 };
@@ -237,13 +231,37 @@ impl Authorizer {
             .transpose()?;
         Ok(User {
             user_id,
-            algorithm: verified.algorithm(),
+            algorithm,
             remembered: matches!(judged.verdict, Verdict::Known(_)),
             login,
         })
     }
 
-    fn rules_for(&self, session: &SessionClaims) -> Result<&ClaimRules, Rejection> {
+    /// Whether a session of this user has not ended, and which UserSigs it may be given. Without the token, one that was denied
+    /// by its text is not found out.
+    pub(super) fn admit(
+        &self,
+        token: Option<&BearerToken>,
+        verified: &VerifiedToken,
+        user_id: &UserId,
+        (wanted, now): (Wanted, UnixTime),
+    ) -> Result<Admitted, Rejection> {
+        let session_end = self.settings.cap_to_session.then(|| verified.expires_at());
+        if wanted != Wanted::Nothing && session_end.is_some_and(|end| end <= now) {
+            // Within the leeway: a session still, but no UserSig may outlive it. Found out before a renewal counts.
+            return Err(Rejection::Token(TokenError::Expired));
+        }
+        let session = match token {
+            Some(token) => Session::new(token, verified, user_id),
+            None => Session::without_token(verified, user_id),
+        };
+        Ok(Admitted {
+            generation: self.generation(&session, wanted, now)?,
+            session_end,
+        })
+    }
+
+    pub(super) fn rules_for(&self, session: &SessionClaims) -> Result<&ClaimRules, Rejection> {
         let rules = self.settings.claim_rules.get(session.issuer());
         rules.ok_or(Rejection::Internal)
     }
@@ -280,11 +298,7 @@ impl Authorizer {
         now: UnixTime,
     ) -> Result<Login, Rejection> {
         let looked_up = self.cache.get_or_issue(user_id, signing, now);
-        let (issued, lookup) = looked_up.map_err(|error| match error {
-            LookupError::TooEarly { retry_after } => Rejection::UserSigTooEarly { retry_after },
-            LookupError::SessionEnds => Rejection::Token(TokenError::Expired),
-            LookupError::Issue(_) => Rejection::Internal,
-        })?;
+        let (issued, lookup) = looked_up.map_err(not_issued)?;
         Ok(Login {
             sdk_app_id: signing.issuer.sdk_app_id(),
             refresh_after: self.cache.refresh_after(&issued, signing, now),
@@ -327,6 +341,43 @@ impl Judged {
             Verdict::New { claims, .. } => Ok(claims.clone()),
         }
     }
+}
+
+/// What carries the session of a request, where its route looks for one; `find` looks.
+pub(super) fn needed<T>(
+    parts: &Parts<'_>,
+    passage: &Passage,
+    find: impl FnOnce() -> Result<Option<(T, Carrier)>, Rejection>,
+) -> Result<Option<(T, Carrier)>, Rejection> {
+    let found = match passage.access {
+        Access::Deny => return Err(Rejection::RouteNotFound),
+        Access::Public | Access::Webhook => None,
+        Access::Optional => find()?,
+        Access::Session => Some(find()?.ok_or(Rejection::TokenMissing)?),
+    };
+    if let Some((_, carrier)) = &found
+        && passage.command.is_some()
+    {
+        refuse_cross_site(parts, *carrier)?;
+    }
+    Ok(found)
+}
+
+/// What it means to a request that it gets no UserSig.
+pub(super) fn not_issued(error: LookupError) -> Rejection {
+    match error {
+        LookupError::TooEarly { retry_after } => Rejection::UserSigTooEarly { retry_after },
+        LookupError::SessionEnds => Rejection::Token(TokenError::Expired),
+        LookupError::Issue(_) => Rejection::Internal,
+    }
+}
+
+/// A session that is one.
+pub(super) struct Admitted {
+    /// Which UserSigs it may be given, when it wants any.
+    pub(super) generation: Option<Generation>,
+    /// The end of the session, where no UserSig may outlive it.
+    pub(super) session_end: Option<UnixTime>,
 }
 
 /// What a verified session is wanted for.

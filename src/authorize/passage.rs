@@ -231,7 +231,7 @@ fn find<'s>(
 ///
 /// A browser sends it without credentials and body. What carries any of these is an OPTIONS request of the app, and
 /// must not pass a gate under the name of a preflight.
-fn preflight_for(settings: &Settings, parts: &Parts<'_>) -> Option<Method> {
+pub(super) fn preflight_for(settings: &Settings, parts: &Parts<'_>) -> Option<Method> {
     let headers = parts.headers;
     let bare = !parts.has_body
         && !headers.contains_key(header::AUTHORIZATION)
@@ -267,7 +267,7 @@ fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue
 }
 
 /// Whether a path belongs to the proxy in the reading of any server behind it.
-fn is_our_own(settings: &Settings, path: &CanonicalPath) -> bool {
+pub(super) fn is_our_own(settings: &Settings, path: &CanonicalPath) -> bool {
     let below_prefix = loosely(path)
         .next()
         .is_some_and(|first| first.eq_ignore_ascii_case(OWN_SEGMENT));

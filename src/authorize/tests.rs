@@ -3,6 +3,7 @@
 //! A case is one line: its name, the request, and what comes of it in the words of [`verdict`]. To add a case, add a
 //! line. The site that judges, its tokens and the words for a request are in `tests/site.rs`.
 
+mod explain;
 mod lifetimes;
 mod memory;
 mod site;

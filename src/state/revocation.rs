@@ -115,7 +115,8 @@ impl Revocations {
         if jtis.is_some_and(|jtis| session.jti.is_some_and(|jti| jtis.contains(jti))) {
             return Err(Denied::TokenRevoked);
         }
-        if !self.tokens.is_empty() && self.tokens.contains(&TokenId::of_token(session.token)) {
+        let is_listed = |id: TokenId| self.tokens.contains(&id);
+        if !self.tokens.is_empty() && session.token_id().is_some_and(is_listed) {
             return Err(Denied::TokenRevoked);
         }
         Ok(())

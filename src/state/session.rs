@@ -16,7 +16,7 @@ use crate::token::verify::VerifiedToken;
 pub struct Session<'a> {
     pub(super) issuer: &'a str,
     pub(super) user: &'a UserId,
-    pub(super) token: &'a BearerToken,
+    pub(super) token: Option<&'a BearerToken>,
     pub(super) jti: Option<&'a str>,
     pub(super) issued_at: Option<UnixTime>,
     pub(super) expires_at: UnixTime,
@@ -27,9 +27,17 @@ impl<'a> Session<'a> {
     /// count.
     pub fn new(token: &'a BearerToken, verified: &'a VerifiedToken, user: &'a UserId) -> Self {
         Self {
+            token: Some(token),
+            ..Self::without_token(verified, user)
+        }
+    }
+
+    /// The same when only the claims are known, so that nothing that was denied by its token is found.
+    pub fn without_token(verified: &'a VerifiedToken, user: &'a UserId) -> Self {
+        Self {
             issuer: verified.issuer_name(),
             user,
-            token,
+            token: None,
             jti: verified.jti(),
             issued_at: verified.issued_at(),
             expires_at: verified.expires_at(),
@@ -50,13 +58,16 @@ impl<'a> Session<'a> {
         self.issued_at.is_none_or(|issued_at| issued_at < time)
     }
 
+    /// The digest of the token, where it is known.
+    pub(super) fn token_id(&self) -> Option<TokenId> {
+        self.token.map(TokenId::of_token)
+    }
+
     /// The digest of the token and, where it has a `jti`, that too: an app may issue one session again in another token.
     pub(super) fn token_ids(&self) -> impl Iterator<Item = TokenId> {
         let by_jti = self.jti.filter(|jti| !jti.is_empty());
         let by_jti = by_jti.map(|jti| TokenId::of_jti(self.issuer, self.user, jti));
-        [Some(TokenId::of_token(self.token)), by_jti]
-            .into_iter()
-            .flatten()
+        [self.token_id(), by_jti].into_iter().flatten()
     }
 }
 

@@ -100,6 +100,11 @@ impl TokenSources {
         Ok(Self(sources))
     }
 
+    /// The places, in the order in which they were given.
+    pub fn places(&self) -> &[TokenSource] {
+        &self.0
+    }
+
     /// The headers among the places.
     pub fn headers(&self) -> impl Iterator<Item = &HeaderName> {
         self.0.iter().filter_map(|source| match source {
@@ -144,7 +149,8 @@ impl TokenSource {
         }
     }
 
-    fn carrier(&self) -> Carrier {
+    /// How a token comes that stands here.
+    pub fn carrier(&self) -> Carrier {
         match self {
             Self::Header { .. } => Carrier::Header,
             Self::Query { .. } => Carrier::Query,

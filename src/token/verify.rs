@@ -6,6 +6,7 @@
 //! `aws-lc-rs`; time is an argument.
 
 mod header;
+mod presume;
 mod times;
 
 use std::fmt;
@@ -65,8 +66,7 @@ pub struct WantedKey {
 pub struct VerifiedToken {
     issuer: usize,
     issuer_name: Arc<str>,
-    algorithm: Algorithm,
-    key: KeyFingerprint,
+    proof: Option<Proof>,
     times: Times,
     jti: Option<Box<str>>,
 }
@@ -76,6 +76,15 @@ pub struct VerifiedToken {
 pub struct SessionClaims {
     token: Arc<VerifiedToken>,
     claims: Object,
+}
+
+/// The signature that claims are believed by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// Its algorithm.
+    pub algorithm: Algorithm,
+    /// The key that verified it, as a key of its issuer.
+    pub key: KeyFingerprint,
 }
 
 /// Why a list of issuers is not usable.
@@ -171,6 +180,21 @@ impl Verifier {
         let claims = decode_object(parts.payload, TokenError::BadPayload)?;
         let issuer = self.find_issuer(&claims)?;
         let key = issuer.check_signature(&header, parts.signed, parts.signature)?;
+        let proof = Proof {
+            algorithm: header.algorithm,
+            key,
+        };
+        self.accept(issuer, claims, Some(proof), now)
+    }
+
+    /// What follows the signature: the claims themselves.
+    fn accept(
+        &self,
+        issuer: &Issuer,
+        claims: Object,
+        proof: Option<Proof>,
+        now: UnixTime,
+    ) -> Result<SessionClaims, TokenError> {
         issuer.check_audience(&claims)?;
         let times = Times::parse(&claims)?;
         self.check_times(&times, now)?;
@@ -178,8 +202,7 @@ impl Verifier {
         let token = VerifiedToken {
             issuer: issuer.index,
             issuer_name: Arc::clone(&issuer.name),
-            algorithm: header.algorithm,
-            key,
+            proof,
             times,
             jti: jti.map(Box::from),
         };
@@ -261,14 +284,9 @@ impl VerifiedToken {
         &self.issuer_name
     }
 
-    /// The algorithm of the signature.
-    pub fn algorithm(&self) -> Algorithm {
-        self.algorithm
-    }
-
-    /// The key that verified it, as a key of its issuer.
-    pub fn key(&self) -> KeyFingerprint {
-        self.key
+    /// What they are believed by; nothing, when they are only presumed.
+    pub fn proof(&self) -> Option<Proof> {
+        self.proof
     }
 
     /// The token's `exp`, without leeway.
@@ -311,7 +329,7 @@ impl fmt::Debug for VerifiedToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VerifiedToken")
             .field("issuer_name", &self.issuer_name)
-            .field("algorithm", &self.algorithm)
+            .field("proof", &self.proof)
             .field("expires_at", &self.times.expires_at)
             .finish_non_exhaustive()
     }
@@ -321,7 +339,7 @@ impl fmt::Debug for SessionClaims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionClaims")
             .field("issuer_name", &self.token.issuer_name)
-            .field("algorithm", &self.token.algorithm)
+            .field("proof", &self.token.proof)
             .field("expires_at", &self.token.times.expires_at)
             .finish_non_exhaustive()
     }

@@ -17,7 +17,7 @@ use lru::LruCache;
 use parking_lot::Mutex;
 
 use self::entry::{Entry, Standing};
-use super::{IssueError, IssuedUserSig, Issuer};
+use super::{IssueError, IssuedUserSig, Issuer, Lifetime};
 use crate::identity::UserId;
 use crate::state::{Generation, MAX_AHEAD as MAX_ISSUED_AHEAD};
 use crate::time::UnixTime;
@@ -87,6 +87,17 @@ pub enum Lookup {
 
 type Shard = LruCache<UserId, Entry>;
 
+/// What a UserSig would be like that is issued now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prospect {
+    /// How it would be dated.
+    pub issued_at: UnixTime,
+    /// How long it would live.
+    pub lifetime: Lifetime,
+    /// What it has left at least when it is handed out again.
+    pub promise: Duration,
+}
+
 /// What a UserSig must be like to be handed out at `now`.
 struct Terms {
     now: UnixTime,
@@ -147,7 +158,7 @@ impl UserSigCache {
         let terms = Terms {
             now,
             latest_end: signing.session_end,
-            promise: self.promise(signing, now),
+            promise: self.promise(signing.issuer.lifetime(), signing.session_end, now),
         };
         let (lookup, first) = match entry.standing(signing) {
             Standing::Late => return Ok((issue(user, signing, now, now)?, Lookup::Late)),
@@ -173,8 +184,30 @@ impl UserSigCache {
         signing: &Signing<'_>,
         now: UnixTime,
     ) -> UnixTime {
-        let promise = self.promise(signing, now).as_secs();
-        UnixTime::from_secs(issued.expires_at.as_secs().saturating_sub(promise))
+        let promise = self.promise(signing.issuer.lifetime(), signing.session_end, now);
+        UnixTime::from_secs(
+            issued
+                .expires_at
+                .as_secs()
+                .saturating_sub(promise.as_secs()),
+        )
+    }
+
+    /// What a user of this generation who is not in the cache would be given at `now`; nothing is issued.
+    pub fn prospect(
+        &self,
+        lifetime: Lifetime,
+        generation: Generation,
+        session_end: Option<UnixTime>,
+        now: UnixTime,
+    ) -> Result<Prospect, LookupError> {
+        let first = now.max(generation.not_before);
+        let (issued_at, life) = life(lifetime, session_end, first, now)?;
+        Ok(Prospect {
+            issued_at,
+            lifetime: life,
+            promise: self.promise(lifetime, session_end, now),
+        })
     }
 
     /// The number of users in the cache.
@@ -188,11 +221,16 @@ impl UserSigCache {
     }
 
     /// What whatever is handed out at `now` still has: `min_remaining`, or half of the life that the session allows.
-    fn promise(&self, signing: &Signing<'_>, now: UnixTime) -> Duration {
-        let Some(end) = signing.session_end else {
+    fn promise(
+        &self,
+        lifetime: Lifetime,
+        session_end: Option<UnixTime>,
+        now: UnixTime,
+    ) -> Duration {
+        let Some(end) = session_end else {
             return self.min_remaining;
         };
-        let lifetime = u64::from(signing.issuer.lifetime().as_secs());
+        let lifetime = u64::from(lifetime.as_secs());
         let longest = lifetime.min(end.saturating_since(now).as_secs());
         self.min_remaining
             .min(Duration::from_secs(longest.div_ceil(2)))
@@ -212,19 +250,29 @@ fn issue(
     first: UnixTime,
     now: UnixTime,
 ) -> Result<IssuedUserSig, LookupError> {
-    let time = first.max(signing.generation.not_before);
+    let first = first.max(signing.generation.not_before);
+    let lifetime = signing.issuer.lifetime();
+    let (time, lifetime) = life(lifetime, signing.session_end, first, now)?;
+    Ok(signing.issuer.issue_for(user, time, lifetime)?)
+}
+
+/// The date and the life of what is issued as of `time`.
+fn life(
+    lifetime: Lifetime,
+    session_end: Option<UnixTime>,
+    time: UnixTime,
+    now: UnixTime,
+) -> Result<(UnixTime, Lifetime), LookupError> {
     let latest = now.saturating_add(MAX_ISSUED_AHEAD);
     if time > latest {
         let retry_after = time.saturating_since(latest);
         return Err(LookupError::TooEarly { retry_after });
     }
-    let lifetime = signing.issuer.lifetime();
-    let lifetime = match signing.session_end {
+    let lifetime = match session_end {
         Some(end) => lifetime.cut_to(end.saturating_since(time)),
         None => Some(lifetime),
     };
-    let lifetime = lifetime.ok_or(LookupError::SessionEnds)?;
-    Ok(signing.issuer.issue_for(user, time, lifetime)?)
+    Ok((time, lifetime.ok_or(LookupError::SessionEnds)?))
 }
 
 /// A later date than that of what is superseded: not the same text once more.

@@ -4,6 +4,7 @@ use http::{HeaderName, HeaderValue};
 use jsonwebtoken::EncodingKey;
 use serde_json::json;
 
+use super::super::explain::{Evidence, Explanation};
 use super::super::*;
 use super::verdict;
 use crate::identity::{ReservedNames, SubjectType, Transform};
@@ -80,11 +81,30 @@ impl Request {
     }
 
     pub(super) fn ask(&self, site: &Authorizer, now: UnixTime) -> Result<Permit, Refusal> {
+        site.authorize(&self.parts(), now)
+    }
+
+    /// The same without a UserSig, and why.
+    pub(super) fn explain<'s>(&self, site: &'s Authorizer, now: UnixTime) -> Explanation<'s> {
+        site.explain(&self.parts(), Evidence::Token, now)
+    }
+
+    /// The same with these claims in place of what the token proves.
+    pub(super) fn presume<'s>(
+        &self,
+        site: &'s Authorizer,
+        claims: serde_json::Value,
+    ) -> Explanation<'s> {
+        let claims = claims.as_object().unwrap().clone();
+        site.explain(&self.parts(), Evidence::Presumed(claims), NOW)
+    }
+
+    fn parts(&self) -> Parts<'_> {
         let (path, query) = match self.target.split_once('?') {
             Some((path, query)) => (path, Some(query)),
             None => (self.target.as_str(), None),
         };
-        let parts = Parts {
+        Parts {
             method: &self.method,
             host: self.host.as_deref(),
             path: path.as_bytes(),
@@ -92,12 +112,16 @@ impl Request {
             headers: &self.headers,
             websocket: self.websocket,
             has_body: self.has_body,
-        };
-        site.authorize(&parts, now)
+        }
     }
 
     pub(super) fn judge(&self, site: &Authorizer, now: UnixTime) -> String {
-        verdict(&self.ask(site, now))
+        let decision = self.ask(site, now);
+        // A renewal is not made twice.
+        if self.method != Method::POST {
+            assert_same(&self.explain(site, now), &decision);
+        }
+        verdict(&decision)
     }
 
     pub(super) fn login(&self, site: &Authorizer) -> Login {
@@ -112,6 +136,23 @@ impl Request {
             other => panic!("no login: {other:?}"),
         }
     }
+}
+
+/// An explanation comes to the same end as the decision.
+fn assert_same(found: &Explanation<'_>, decision: &Result<Permit, Refusal>) {
+    assert_eq!(found.refusal.as_ref(), decision.as_ref().err());
+    let Ok(permit) = decision else {
+        return;
+    };
+    let way = found.way.as_ref().unwrap();
+    assert_eq!((&way.route, way.target), (&permit.route, permit.target));
+    let (user_id, is_handed_out) = match &permit.caller {
+        Caller::Anonymous => (None, false),
+        Caller::User(user) => (Some(user.user_id), user.login.is_some()),
+    };
+    assert_eq!(found.user_id, user_id);
+    assert_eq!(found.prospect.is_some(), is_handed_out);
+    assert_eq!(found.rest_call.is_some(), permit.rest_call.is_some());
 }
 
 /// A site with two issuers and a route of every kind, changed as the test wants it.

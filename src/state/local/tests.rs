@@ -40,7 +40,7 @@ fn with_session<T>(name: &str, act: impl FnOnce(&Session<'_>) -> T) -> T {
     act(&Session {
         issuer: "app",
         user: &user,
-        token: &token,
+        token: Some(&token),
         jti: None,
         issued_at: Some(START),
         expires_at: later(600),

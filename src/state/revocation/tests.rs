@@ -14,7 +14,7 @@ fn every_kind_of_line_denies_what_it_names_and_nothing_else() {
     let session = Session {
         issuer: "app",
         user: &user,
-        token: &token,
+        token: Some(&token),
         jti: Some("a b"),
         issued_at: Some(UnixTime::from_secs(100)),
         expires_at: UnixTime::from_secs(200),

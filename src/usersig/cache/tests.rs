@@ -663,3 +663,43 @@ fn min_remaining_is_kept_under_load_while_time_moves() {
         assert!(lookups.contains(&wanted), "{wanted:?}");
     }
 }
+
+#[test]
+fn a_prospect_is_what_a_user_who_is_not_in_the_cache_gets() {
+    let issuer = issuer();
+    for (case, generation, session_end) in [
+        ("plain", Generation::FIRST, None),
+        ("dated ahead", generation(1, later(2)), None),
+        ("too far ahead", generation(1, later(3)), None),
+        ("capped", Generation::FIRST, Some(later(100))),
+        (
+            "dated ahead and capped",
+            generation(1, later(2)),
+            Some(later(100)),
+        ),
+        ("no second left", generation(1, later(2)), Some(later(2))),
+        ("ended", Generation::FIRST, Some(START)),
+    ] {
+        let (cache, signing) = (
+            cache(100),
+            Signing {
+                session_end,
+                ..under(&issuer, 0, generation)
+            },
+        );
+        let prospect = cache.prospect(issuer.lifetime(), generation, session_end, START);
+        assert!(cache.is_empty(), "{case}");
+        let got = cache.get_or_issue(&user("a"), &signing, START);
+        let got = got.map(|(issued, _)| {
+            let refresh = cache.refresh_after(&issued, &signing, START);
+            (issued.issued_at, issued.expires_at, refresh)
+        });
+        let foretold = prospect.map(|prospect| {
+            let life = Duration::from_secs(prospect.lifetime.as_secs().into());
+            let end = prospect.issued_at.saturating_add(life);
+            let refresh = end.as_secs() - prospect.promise.as_secs();
+            (prospect.issued_at, end, UnixTime::from_secs(refresh))
+        });
+        assert_eq!(foretold, got, "{case}");
+    }
+}
