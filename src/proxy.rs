@@ -19,6 +19,7 @@ mod cors;
 mod failure;
 mod forwarding;
 mod headers;
+mod hosts;
 mod inject;
 mod keys;
 mod known_roles;
@@ -30,6 +31,7 @@ mod resolver;
 mod respond;
 mod rest_call;
 mod site;
+mod trial;
 mod upstream;
 mod webhook;
 
@@ -55,12 +57,14 @@ pub use context::RequestContext;
 pub use cors::AllowedOrigins;
 pub use forwarding::{ForwardingRules, peer_of};
 pub use headers::InjectedNames;
+pub use hosts::Hosts;
 pub use keys::KeyRefresher;
 pub use known_roles::KnownRoles;
 pub use limits::Limits;
 pub use logout::{Keeper, Kicker, Logouts};
 pub use rest_call::{ChatAnswer, ChatApi, RestGateway};
 pub use site::{Bounds, Site, SiteSettings, Sites};
+pub use trial::{Trial, TrialError};
 pub use upstream::{
     Balance, Check, CheckRequest, Location, MAX_ATTEMPTS, Roots, RootsError, Thresholds, Timeouts,
     UpstreamSettings, Upstreams,

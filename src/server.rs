@@ -15,6 +15,7 @@ mod reload;
 mod shutdown;
 mod sites;
 mod store;
+mod trial;
 mod upstreams;
 mod versions;
 
@@ -49,6 +50,7 @@ use reload::Reloader;
 use shutdown::Shutdown;
 use sites::Workshop;
 use store::{Store, Tending};
+pub use trial::{Arrival, Trial, TrialError, arrive};
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]

@@ -5,8 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use http::header::{CONNECTION, HeaderMap, HeaderName};
+use http::header::{CONNECTION, HeaderMap, HeaderName, UPGRADE};
+use pingora::http::RequestHeader;
 
+use super::request::asks_for_websocket;
 use crate::policy::header_name::Folded;
 use crate::rejection::Rejection;
 
@@ -52,8 +54,22 @@ impl Stripper {
         }
     }
 
+    /// Takes what a client may not send out of a request, and gives the names.
+    pub(super) fn strip(&self, request: &mut RequestHeader) -> Result<Vec<HeaderName>, Rejection> {
+        self.check_nominations(&request.headers)?;
+        let mut names = self.find(&request.headers);
+        for name in &names {
+            request.remove_header(name);
+        }
+        if !asks_for_websocket(request) && request.remove_header(&UPGRADE).is_some() {
+            // The framework would switch protocols for less than a handshake.
+            names.push(UPGRADE);
+        }
+        Ok(names)
+    }
+
     /// The names in `headers` that must go, each once.
-    pub(super) fn find(&self, headers: &HeaderMap) -> Vec<HeaderName> {
+    fn find(&self, headers: &HeaderMap) -> Vec<HeaderName> {
         headers
             .keys()
             .filter(|name| self.is_ours_alone(&Folded::of(name.as_str().as_bytes())))
@@ -62,7 +78,7 @@ impl Stripper {
     }
 
     /// Refuses a `Connection` that nominates what the walk, the app or we go by (RFC 9110 section 7.6.1).
-    pub(super) fn check_nominations(&self, headers: &HeaderMap) -> Result<(), Rejection> {
+    fn check_nominations(&self, headers: &HeaderMap) -> Result<(), Rejection> {
         let mut nominated = headers
             .get_all(CONNECTION)
             .iter()

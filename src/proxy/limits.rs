@@ -1,5 +1,6 @@
 //! What is refused before a request is judged: sizes, and what the framework lets through although HTTP forbids it.
 
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, Version};
 use pingora::http::RequestHeader;
@@ -23,7 +24,15 @@ pub struct Limits {
 
 /// Checks the header of a request as it came.
 pub(super) fn check(session: &Session, limits: &Limits) -> Result<(), Rejection> {
-    let request = session.req_header();
+    check_header(session.req_header(), &request_line(session), limits)
+}
+
+/// Checks the header of a request whose first line is, or would be, this.
+pub(super) fn check_header(
+    request: &RequestHeader,
+    line: &[u8],
+    limits: &Limits,
+) -> Result<(), Rejection> {
     if request.raw_path().len() > limits.max_uri_bytes {
         return Err(Rejection::UriTooLong);
     }
@@ -32,7 +41,7 @@ pub(super) fn check(session: &Session, limits: &Limits) -> Result<(), Rejection>
     }
     check_host(request)?;
     check_framing(&request.headers)?;
-    check_fragment(session)?;
+    check_fragment(line)?;
     match declared_length(&request.headers)? {
         Some(length) if length > limits.max_body_bytes => Err(Rejection::BodyTooLarge),
         _ => Ok(()),
@@ -74,16 +83,21 @@ fn check_framing(headers: &HeaderMap) -> Result<(), Rejection> {
     }
 }
 
-/// The framework drops a fragment from the target, and a server behind another proxy may not.
-fn check_fragment(session: &Session) -> Result<(), Rejection> {
+/// The first line of a request of HTTP/1; others have none.
+fn request_line(session: &Session) -> Bytes {
     let Some(http1) = session.as_http1() else {
-        return Ok(());
+        return Bytes::new();
     };
     // Empty lines may stand before the request line (RFC 9112 section 2.2).
     let header = http1.get_headers_raw_bytes();
     let mut lines = header.trim_ascii_start().split(|byte| *byte == b'\n');
-    let request_line = lines.next();
-    match request_line.is_some_and(|line| line.contains(&b'#')) {
+    let line = lines.next().unwrap_or_default();
+    header.slice_ref(line)
+}
+
+/// The framework drops a fragment from the target, and a server behind another proxy may not.
+fn check_fragment(line: &[u8]) -> Result<(), Rejection> {
+    match line.contains(&b'#') {
         true => Err(Rejection::PathAmbiguous(crate::policy::PathError::Fragment)),
         false => Ok(()),
     }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE, VIA,
 };
-use http::{Method, Version};
+use http::{HeaderMap, Method, Version};
 use pingora::Result;
 use pingora::http::RequestHeader;
 use pingora::protocols::http::authority::raw_target_authority;
@@ -19,7 +19,11 @@ use crate::rejection::Rejection;
 
 /// What of a request is judged, once it was stripped.
 pub(super) fn parts(session: &Session) -> Result<Parts<'_>, Rejection> {
-    let header = session.req_header();
+    parts_of(session.req_header(), has_body(session))
+}
+
+/// What of a request with this header is judged.
+pub(super) fn parts_of(header: &RequestHeader, has_body: bool) -> Result<Parts<'_>, Rejection> {
     let (path, query) = target(header)?;
     Ok(Parts {
         method: &header.method,
@@ -27,8 +31,8 @@ pub(super) fn parts(session: &Session) -> Result<Parts<'_>, Rejection> {
         path,
         query,
         headers: &header.headers,
-        websocket: is_websocket(session),
-        has_body: has_body(session),
+        websocket: asks_for_websocket(header),
+        has_body,
     })
 }
 
@@ -104,7 +108,11 @@ pub(super) fn is_tls(session: &Session) -> bool {
 
 /// Whether this is the opening handshake of RFC 6455 section 4.1, as far as it concerns a proxy.
 pub(super) fn is_websocket(session: &Session) -> bool {
-    let request = session.req_header();
+    asks_for_websocket(session.req_header())
+}
+
+/// The same of a header alone.
+pub(super) fn asks_for_websocket(request: &RequestHeader) -> bool {
     let upgrade = request.headers.get(UPGRADE);
     let mut options = request
         .headers
@@ -119,14 +127,16 @@ pub(super) fn is_websocket(session: &Session) -> bool {
 
 /// Whether a body follows or may follow: HTTP/1 announces it in the header, HTTP/2 need not.
 pub(super) fn has_body(session: &Session) -> bool {
-    let headers = &session.req_header().headers;
     match session.as_http2() {
         Some(http2) => !http2.is_body_empty(),
-        None => {
-            let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-            headers.contains_key(TRANSFER_ENCODING) || lengths.any(|length| length != "0")
-        }
+        None => announces_body(&session.req_header().headers),
     }
+}
+
+/// Whether a header of HTTP/1 says that a body follows.
+pub(super) fn announces_body(headers: &HeaderMap) -> bool {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    headers.contains_key(TRANSFER_ENCODING) || lengths.any(|length| length != "0")
 }
 
 /// Whether a browser on this very machine speaks plain HTTP to us, where it would drop a `Secure` cookie. Reads the

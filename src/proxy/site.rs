@@ -3,17 +3,16 @@
 //! A request takes its site once, from the sites that are current when it arrives, and keeps it to its end: a reload in
 //! between changes nothing for it. Sites share nothing but the process.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::UPGRADE;
 use pingora::Result;
 use pingora::proxy::Session;
 
 use super::context::RequestContext;
 use super::cors::AllowedOrigins;
 use super::headers::{InjectedNames, Stripper};
+use super::hosts::Hosts;
 use super::keys::KeyRefresher;
 use super::limits::Limits;
 use super::logout::Logouts;
@@ -66,8 +65,7 @@ pub struct Bounds {
 /// The sites of one configuration.
 pub struct Sites {
     bounds: Bounds,
-    any_host: Option<Arc<Site>>,
-    by_host: HashMap<HostName, Arc<Site>>,
+    by_host: Hosts<Arc<Site>>,
 }
 
 impl Bounds {
@@ -92,23 +90,14 @@ impl Sites {
         bounds: Bounds,
         sites: impl IntoIterator<Item = (Vec<HostName>, SiteSettings)>,
     ) -> Self {
-        let mut all = Self {
-            bounds,
-            any_host: None,
-            by_host: HashMap::new(),
-        };
         let sites: Vec<_> = sites.into_iter().collect();
         let names = sites.iter().map(|(_, settings)| settings.names.clone());
         let names: Vec<_> = names.collect();
-        for (hosts, settings) in sites {
-            let site = Arc::new(Site::new(settings, bounds, &names));
-            if hosts.is_empty() {
-                all.any_host = Some(Arc::clone(&site));
-            }
-            let with_site = |host| (host, Arc::clone(&site));
-            all.by_host.extend(hosts.into_iter().map(with_site));
+        let site = |(hosts, settings)| (hosts, Arc::new(Site::new(settings, bounds, &names)));
+        Self {
+            bounds,
+            by_host: Hosts::new(sites.into_iter().map(site)),
         }
-        all
     }
 
     pub(super) fn bounds(&self) -> &Bounds {
@@ -117,16 +106,7 @@ impl Sites {
 
     /// The site of a request that names this host, if it names one.
     pub(super) fn find(&self, host: Option<&str>) -> Result<&Arc<Site>, Rejection> {
-        let named = match host {
-            Some(host) if !self.by_host.is_empty() => {
-                let host = HostName::from_authority(host).map_err(Rejection::HostInvalid)?;
-                self.by_host.get(&host)
-            }
-            Some(_) | None => None,
-        };
-        named
-            .or(self.any_host.as_ref())
-            .ok_or(Rejection::HostUnknown)
+        self.by_host.find(host)
     }
 }
 
@@ -143,15 +123,7 @@ impl Site {
 
     /// Stages 1 to 7 of the walk, on a request without any header that only we may set.
     pub(super) fn judge(&self, session: &mut Session, now: UnixTime) -> Result<Permit, Refusal> {
-        let headers = &session.req_header().headers;
-        self.stripper.check_nominations(headers)?;
-        for name in self.stripper.find(headers) {
-            session.req_header_mut().remove_header(&name);
-        }
-        if !request::is_websocket(session) {
-            // The framework would switch protocols for less than a handshake.
-            session.req_header_mut().remove_header(&UPGRADE);
-        }
+        self.stripper.strip(session.req_header_mut())?;
         self.settings
             .authorizer
             .authorize(&request::parts(session)?, now)

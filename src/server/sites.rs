@@ -331,7 +331,8 @@ impl Background {
     }
 }
 
-fn names(config: config::InjectNames) -> InjectedNames {
+/// The names of what is injected.
+pub(super) fn names(config: config::InjectNames) -> InjectedNames {
     InjectedNames {
         user_id: config.user_id_header,
         user_sig: config.user_sig_header,
@@ -340,14 +341,19 @@ fn names(config: config::InjectNames) -> InjectedNames {
     }
 }
 
+/// What every request is held to.
+pub(super) fn limits(runtime: &Runtime) -> Limits {
+    Limits {
+        max_uri_bytes: runtime.max_uri_bytes,
+        max_header_bytes: runtime.max_header_bytes,
+        max_body_bytes: runtime.max_body,
+        max_login_body_bytes: runtime.max_login_body,
+    }
+}
+
 fn bounds(runtime: &Runtime) -> Bounds {
     Bounds {
-        limits: Limits {
-            max_uri_bytes: runtime.max_uri_bytes,
-            max_header_bytes: runtime.max_header_bytes,
-            max_body_bytes: runtime.max_body,
-            max_login_body_bytes: runtime.max_login_body,
-        },
+        limits: limits(runtime),
         keepalive: runtime.downstream_keepalive,
         read_timeout: runtime.downstream_read_timeout,
     }
