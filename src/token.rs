@@ -1,8 +1,8 @@
 //! The app's session token: find it in a request, verify it, and hold the keys that verify it.
 //!
 //! A token is a JWT in JWS compact form (RFC 7515 section 7.1) that the app signed itself. What comes out of here is
-//! [`SessionClaims`](verify::SessionClaims), and the only way to them is a verified signature. Nothing here knows what
-//! the claims mean, fetches a key or reads a clock; the authorizer calls it with `now`.
+//! [`SessionClaims`](verify::SessionClaims), and the only way to a [`Proof`](verify::Proof) of them is a verified
+//! signature. Nothing here knows what the claims mean, fetches a key or reads a clock; the authorizer calls it with `now`.
 
 pub mod extract;
 pub mod keys;

@@ -15,7 +15,7 @@ use serde_json::Value;
 pub use self::by_role::{ByRole, NotByRole};
 use super::acting::{Acting, ActingError, ActingRule};
 use super::catalog::Command;
-use super::condition::ConditionError;
+use super::condition::{Condition, ConditionError};
 use super::group_role::GroupError;
 use super::policy::{Grant, RestCaller, Rule};
 use super::{loose, target};
@@ -206,6 +206,27 @@ impl<'b> Body<'b> {
             };
         }
         outcome
+    }
+
+    /// Why it does not fit one rule; the accounts in whose name it acts, if it does.
+    pub fn fits(
+        &self,
+        command: &Command,
+        rule: &Rule,
+        caller: &RestCaller<'_>,
+        bounds: Bounds<'_>,
+    ) -> Result<Vec<String>, AdmitError> {
+        let judged = self.judge(command, rule, caller, bounds);
+        judged.map(|(_, acting)| acting)
+    }
+
+    /// The first of a rule's conditions that it does not meet.
+    pub fn unmet<'r>(&self, rule: &'r Rule, caller: &RestCaller<'_>) -> Option<&'r Condition> {
+        let is_unmet = |condition: &&Condition| {
+            let checked = condition.check(&self.object, &caller.user_id);
+            checked.is_err()
+        };
+        rule.conditions.iter().find(is_unmet)
     }
 
     fn try_rule<'p>(

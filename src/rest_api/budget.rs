@@ -67,6 +67,14 @@ pub struct Limits {
     pub commands: HashMap<CommandName, NonZeroU32>,
 }
 
+impl Limits {
+    /// The calls a second of one command.
+    pub fn rate_of(&self, command: &Command) -> NonZeroU32 {
+        let set = self.commands.get(&command.name);
+        set.copied().unwrap_or(command.rate)
+    }
+}
+
 /// Budgets of this process alone.
 #[derive(Debug)]
 pub struct LocalBudgets {
@@ -115,16 +123,11 @@ impl LocalBudgets {
         let shares = state.commands.values().map(|command| command.shares.len());
         state.callers.len() + shares.sum::<usize>()
     }
-
-    fn rate_of(&self, command: &Command) -> NonZeroU32 {
-        let set = self.limits.commands.get(&command.name);
-        set.copied().unwrap_or(command.rate)
-    }
 }
 
 impl Budgets for LocalBudgets {
     fn take(&self, command: &Command, caller: &UserId, now: Duration) -> Result<(), Exceeded> {
-        let pace = Pace::of(self.rate_of(command));
+        let pace = Pace::of(self.limits.rate_of(command));
         let state = &mut *self.state.lock();
         state.forget_idle(now);
         if !state.commands.contains_key(&command.name) {

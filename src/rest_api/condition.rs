@@ -4,6 +4,8 @@
 //! some commands where it takes an array in others, so a value that is an array is judged item by item, and a single
 //! value as the only item. What is absent meets no condition unless that is marked as optional; an empty array is absent.
 
+use std::fmt;
+
 use serde_json::Value;
 
 use super::loose::{self, Misspelled};
@@ -208,6 +210,21 @@ impl FieldPath {
             true => Ok(Self(tokens)),
             false => Err(FieldPathError),
         }
+    }
+}
+
+impl fmt::Display for FieldPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|token| match token {
+            Token::Name(name) => write!(f, "/{name}"),
+            Token::Items => f.write_str("/*"),
+        })
+    }
+}
+
+impl fmt::Display for Wildcard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

@@ -206,7 +206,8 @@ impl Rule {
         can_ask && self.selector.covers(command)
     }
 
-    fn lack_of(&self, caller: &RestCaller<'_>) -> Option<Lack> {
+    /// What the caller lacks for it, if anything.
+    pub fn lack_of(&self, caller: &RestCaller<'_>) -> Option<Lack> {
         let is_named = |issuer: &String| issuer == caller.issuer;
         if !self.issuers.is_empty() && !self.issuers.iter().any(is_named) {
             return Some(Lack::Issuer);
