@@ -5,6 +5,7 @@
 mod check;
 mod commands;
 mod demo;
+mod explain;
 mod inspect;
 mod mint;
 mod run;
@@ -41,6 +42,7 @@ struct Cli {
 enum Command {
     Run(run::Run),
     Check(check::Check),
+    Explain(explain::Explain),
     Demo(demo::Demo),
     Sandbox(sandbox::Serve),
     Mint(mint::Mint),
@@ -57,6 +59,12 @@ enum CliError {
     /// Something that was asked for is wrong.
     #[error("{0}")]
     Refused(String),
+    /// The answer is no, and was printed.
+    #[error("refused")]
+    Told,
+    /// Arguments that mean nothing together.
+    #[error("{0}")]
+    Usage(String),
     /// Input that cannot be read.
     #[error("cannot read {name}: {source}")]
     Unreadable { name: String, source: io::Error },
@@ -71,8 +79,12 @@ enum CliError {
 impl CliError {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(LoadError::Invalid(_)) | Self::Refused(_) | Self::Start(_) => 1,
+            Self::Config(LoadError::Invalid(_))
+            | Self::Refused(_)
+            | Self::Told
+            | Self::Start(_) => 1,
             Self::Config(LoadError::Unreadable { .. } | LoadError::Unsettled { .. })
+            | Self::Usage(_)
             | Self::Unreadable { .. }
             | Self::Output(_) => 2,
         }
@@ -84,6 +96,7 @@ pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(command) => command.run(),
         Command::Check(command) => command.run(),
+        Command::Explain(command) => command.run(),
         Command::Demo(command) => command.run(),
         Command::Sandbox(command) => command.run(),
         Command::Mint(command) => command.run(),
@@ -97,6 +110,7 @@ pub fn main() -> ExitCode {
         Err(CliError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             ExitCode::SUCCESS
         }
+        Err(error @ CliError::Told) => ExitCode::from(error.exit_code()),
         Err(error) => {
             let _ = writeln!(io::stderr(), "{error}");
             ExitCode::from(error.exit_code())

@@ -3,6 +3,7 @@
 mod catalogue;
 mod check;
 mod demo;
+mod explain;
 mod inspect;
 mod live;
 mod mint;
@@ -115,6 +116,17 @@ fn every_help_text_says_what_the_command_does_and_how() {
         (
             "inspect",
             &["signature", "--config", "standard input", "Exit code 1"],
+        ),
+        (
+            "explain",
+            &[
+                "status, code and stage",
+                "--claims",
+                "--token",
+                "no key, token or UserSig is printed",
+                "is not known here",
+                "Exit code 0",
+            ],
         ),
         (
             "commands",
