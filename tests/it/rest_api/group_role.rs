@@ -259,7 +259,8 @@ fn a_role_that_cannot_be_learnt_is_none() {
         ("paused", vec![], refused(503, "chat_paused", 60019), "null"),
     ] {
         chat.will_answer(answers);
-        let response = remove(&proxy, "42", "g1", "46");
+        // A group of its own: an answer that tells a role is remembered.
+        let response = remove(&proxy, "42", case, "46");
         assert_eq!(refusal(&response), expected, "{case}");
         let may_repeat = matches!(expected.2, 60008 | 60019);
         assert_eq!(
