@@ -27,7 +27,7 @@ pub fn prove(sites: &[Site]) -> std::io::Result<Vec<Live>> {
     Ok(runtime.block_on(async {
         let mut asked = JoinSet::new();
         for (index, site) in sites.iter().enumerate() {
-            let client = chat::client(&site.chat);
+            let client = chat::client(&site.chat, None);
             asked.spawn(async move {
                 let live = match client {
                     Err(_) => Live::Failed(Fault::NoRoots),

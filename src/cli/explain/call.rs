@@ -9,7 +9,7 @@ use crate::authorize::RestCall;
 use crate::identity::UserId;
 use crate::rest_api::Settings;
 use crate::rest_api::acting::ActingAccount;
-use crate::rest_api::admit::{AdmitError, Admitted, Body, Bounds};
+use crate::rest_api::admit::{Admission, AdmitError, Admitted, Body, Bounds, ByRole};
 use crate::rest_api::budget::Limits;
 use crate::rest_api::catalog::{Command, CommandName};
 use crate::rest_api::condition::{Condition, Test};
@@ -49,8 +49,15 @@ pub(super) fn tell(
         report.say("rule", judged.by(rule));
     }
     match parsed.admit(&grant, &caller, judged.bounds()) {
-        Ok(admitted) => {
-            tell_sent(report, &admitted, grant.command, body);
+        Ok(admission) => {
+            let admitted = match &admission {
+                Admission::Given(admitted) => admitted,
+                Admission::ByRole(waiting) => {
+                    report.say("group role", asked_role(waiting));
+                    waiting.pending()
+                }
+            };
+            tell_sent(report, admitted, grant.command, body);
             report.say("budget", budget(&settings.limits, grant.command));
             Ok(())
         }
@@ -86,7 +93,10 @@ impl Judged<'_> {
             .body
             .fits(self.command, rule, self.caller, self.bounds())
         {
-            Ok(_) => format!("{}: yes", rule.label),
+            Ok(_) => match &rule.group_role {
+                Some(roles) => format!("{}: yes, if Chat says {roles}", rule.label),
+                None => format!("{}: yes", rule.label),
+            },
             Err(error @ AdmitError::Condition(_)) => {
                 let unmet = self.body.unmet(rule, self.caller);
                 let condition = unmet.map(|condition| format!(" ({})", describe(condition)));
@@ -99,9 +109,21 @@ impl Judged<'_> {
             Err(error @ AdmitError::Acting(_)) => {
                 format!("{}: no, {error} ({})", rule.label, may_act(rule))
             }
-            Err(error @ AdmitError::OtherApp) => format!("{}: no, {error}", rule.label),
+            Err(
+                error @ (AdmitError::OtherApp | AdmitError::Group(_) | AdmitError::ReservedTarget),
+            ) => format!("{}: no, {error}", rule.label),
         }
     }
+}
+
+/// What Chat would be asked first; nothing is asked here.
+fn asked_role(waiting: &ByRole<'_, '_>) -> String {
+    let roles = waiting.first().group_role.as_ref();
+    format!(
+        "Chat is asked first for the caller's role in the group {}, which must be {}",
+        waiting.group(),
+        roles.map(ToString::to_string).unwrap_or_default()
+    )
 }
 
 /// The command and what is known of it, and the caller's roles.

@@ -120,6 +120,7 @@ fn stage(rejection: &Rejection, found: Option<&Explanation<'_>>) -> &'static str
             "7 get or issue UserSig"
         }
         Rejection::Token(_) => "4 verify token",
+        Rejection::Webhook(_) => "the webhook's query, in place of 3 to 7",
         Rejection::AccessDenied if !has_way => "2 route and method",
         Rejection::AccessDenied => "5 admit its claims",
         Rejection::UserNotMapped(_) => "6 map subject",
@@ -146,6 +147,8 @@ fn stage_of_call(refusal: &Refusal) -> &'static str {
         Refusal::UnknownCommand | Refusal::NotAllowed => "REST call: policy",
         Refusal::Body(_) => "REST call: body",
         Refusal::NotAdmitted(_) => "REST call: body, as the rules allow it",
+        Refusal::GroupRole(_) | Refusal::RoleUnknown(_) => "REST call: role in the group",
+        Refusal::AuditUnavailable => "REST call: audit",
         Refusal::Budget(_) => "REST call: budget",
         Refusal::BreakerOpen { .. }
         | Refusal::Unreachable
@@ -185,6 +188,11 @@ fn needed(rejection: &Rejection) -> Option<String> {
         }
         Rejection::RestApi(Refusal::Body(error)) => {
             return Some(format!("one strict JSON object of at most 64 KiB: {error}"));
+        }
+        Rejection::Webhook(error) => {
+            return Some(format!(
+                "a webhook that Chat has signed for this app: {error}"
+            ));
         }
         Rejection::HostUnknown
         | Rejection::RouteNotFound

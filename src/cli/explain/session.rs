@@ -26,7 +26,7 @@ pub(super) fn tell(
             word(carrier),
             if presumed { ", presumed" } else { "" }
         ),
-        (None, Access::Public | Access::Deny) => "not looked for".to_owned(),
+        (None, Access::Public | Access::Webhook | Access::Deny) => "not looked for".to_owned(),
         (None, Access::Optional | Access::Session) => "none".to_owned(),
     };
     report.say("token", token);

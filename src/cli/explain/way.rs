@@ -129,9 +129,10 @@ fn access(way: &Way, winner: Option<&Route>) -> String {
         Access::Public => "everybody; a token is not looked at",
         Access::Optional => "everybody without a token, or with a good one",
         Access::Session => "only with a good session token",
+        Access::Webhook => "only Chat, with a webhook that it has signed",
         Access::Deny => "nobody; it does not exist for clients",
     };
-    match winner.is_some_and(|route| route.access < way.access) {
+    match winner.is_some_and(|route| route.access != way.access) {
         true => format!("{word} (the strictest of all routes, since the path has two readings)"),
         false => format!("{word} ({means})"),
     }
@@ -148,7 +149,13 @@ fn target(subject: &Subject, target: Target) -> String {
             "the proxy's own answer, with a new UserSig in place of the old ones".to_owned()
         }
         Target::UserSigPreflight => "the proxy's own answer to a preflight".to_owned(),
+        Target::RestPreflight => "the proxy's own answer to the preflight of a call".to_owned(),
         Target::RestCall => "Chat's REST API".to_owned(),
+        Target::Webhook { upstream } => {
+            let found = subject.upstreams.get(upstream);
+            let name = found.map_or("?", |upstream| &*upstream.name);
+            format!("upstream {name}, if the body is that of the announced webhook")
+        }
     }
 }
 

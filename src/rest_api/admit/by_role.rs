@@ -54,6 +54,11 @@ impl<'p, 'b> ByRole<'p, 'b> {
         self.first.rule
     }
 
+    /// The call as it goes to Chat, if the caller's role fits its rule.
+    pub fn pending(&self) -> &Admitted<'p, 'b> {
+        &self.first
+    }
+
     /// The call by the first rule that the caller's role fits.
     pub fn with(self, told: Told) -> Result<Admitted<'p, 'b>, NotByRole<'p>> {
         let fits = |rule: &&Rule| match (&rule.group_role, told) {
