@@ -340,7 +340,7 @@ fn start_bare(app: &Process, folder: &Path) -> Process {
 fn start_proxy(signing: Signing, app: &Process, folder: &Path) -> Process {
     let address = free_address();
     let config = folder.join("proxy.toml");
-    write_secret(&folder.join("chat-key"), &peers::CHAT_KEY);
+    write_secret(&folder.join("chat-key"), peers::CHAT_KEY);
     write_secret(&folder.join("session-secret"), SECRET);
     let keys = match signing.public_key() {
         Some(path) => format!("{{ public_key = {:?} }}", path.to_str().unwrap()),

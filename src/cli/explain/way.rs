@@ -5,7 +5,7 @@ use super::report::{Report, list};
 use crate::authorize::explain::{Explanation, Way};
 use crate::authorize::{AnswerRule, ENDPOINT_ROUTE, Inject, REST_ROUTE, Target};
 use crate::config::{Config, InjectNames};
-use crate::policy::{Access, Methods, Route};
+use crate::policy::{Access, CanonicalPath, Methods, Route};
 use crate::server::Arrival;
 
 /// The site, and what was stripped on the way to it.
@@ -65,7 +65,8 @@ pub(super) fn tell_route(report: &mut Report, found: &Explanation<'_>) {
             format!("{} ({})", route.name, methods(route)),
         );
     }
-    report.say("access", access(way, winner));
+    let is_ambiguous = found.path.as_ref().is_some_and(CanonicalPath::is_ambiguous);
+    report.say("access", access(way, winner, is_ambiguous));
 }
 
 /// Where it goes, what is injected, and whether a UserSig is handed out.
@@ -123,7 +124,7 @@ fn why(way: &Way, winner: Option<&Route>) -> String {
     }
 }
 
-fn access(way: &Way, winner: Option<&Route>) -> String {
+fn access(way: &Way, winner: Option<&Route>, is_ambiguous: bool) -> String {
     let word = way.access.as_str();
     let means = match way.access {
         Access::Public => "everybody; a token is not looked at",
@@ -132,7 +133,7 @@ fn access(way: &Way, winner: Option<&Route>) -> String {
         Access::Webhook => "only Chat, with a webhook that it has signed",
         Access::Deny => "nobody; it does not exist for clients",
     };
-    match winner.is_some_and(|route| route.access != way.access) {
+    match is_ambiguous && winner.is_some_and(|route| route.access != way.access) {
         true => format!("{word} (the strictest of all routes, since the path has two readings)"),
         false => format!("{word} ({means})"),
     }

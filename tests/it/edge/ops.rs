@@ -277,6 +277,8 @@ fn a_path_stays_in_its_line() {
         let config = config(app.address, &super::typical_routes(""));
         let proxy =
             Proxy::start(&config.replace("[log]", &format!("[log]\nformat = \"{format}\"")));
+        get(proxy.address, "/public/first", "");
+        proxy.text_line(|line| line.contains("/public/first"));
         let before = proxy.printed().lines().count();
         for path in [
             "/public/\u{1b}[31m",
