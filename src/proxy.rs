@@ -222,6 +222,7 @@ impl ProxyHttp for UserSigProxy {
             }
             Err(refusal) => {
                 self.count_user(ctx.site_name(), Err(&refusal.rejection));
+                ctx.is_call = is_call(session, ctx);
                 Decision::Rejected(refusal)
             }
         };
@@ -401,6 +402,16 @@ impl ProxyHttp for UserSigProxy {
     fn request_summary(&self, _: &Session, ctx: &RequestContext) -> String {
         format!("request {}", ctx.request_id)
     }
+}
+
+/// Whether the path is one of the gateway, of a command or not.
+fn is_call(session: &Session, ctx: &RequestContext) -> bool {
+    let target = request::target(session.req_header());
+    let site = ctx.site.as_ref().map(|site| &site.settings.authorizer);
+    let below = site
+        .zip(target.ok())
+        .map(|(site, (path, _))| site.call_path(path));
+    below.flatten().is_some()
 }
 
 fn internal() -> Box<Error> {

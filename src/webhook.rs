@@ -12,6 +12,7 @@
 //! [`Webhooks::announce`] judges the query within the walk; [`Webhooks::receive`] takes what it made and judges the body. Only
 //! a [`Delivery`] may go to the app. What is refused here is a failed webhook to Chat, which then does as its console says.
 
+mod body;
 mod error;
 mod query;
 mod replay;
@@ -27,7 +28,6 @@ pub use self::query::QueryError;
 pub use self::replay::Delivery;
 use self::replay::{Fingerprint, Memory, QueryDigest};
 pub use self::sign::Tokens;
-use crate::json::{self, Object};
 use crate::time::UnixTime;
 use crate::usersig::SdkAppId;
 
@@ -115,8 +115,8 @@ impl Webhooks {
             return Err(WebhookError::BodyTooLarge);
         }
         self.check_time(announced.time, now)?;
-        let object = json::parse_object(body).map_err(WebhookError::Body)?;
-        if command_of(&object) != Some(announced.command.as_str()) {
+        let command = body::command_of(body).map_err(WebhookError::Body)?;
+        if command.as_ref() != Some(&announced.command) {
             return Err(WebhookError::CommandDiffers);
         }
         let max_age = self.settings.max_age.as_secs();
@@ -136,10 +136,6 @@ impl Webhooks {
             false => Ok(()),
         }
     }
-}
-
-fn command_of(body: &Object) -> Option<&str> {
-    body.get("CallbackCommand")?.as_str()
 }
 
 #[cfg(test)]

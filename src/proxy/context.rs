@@ -33,6 +33,8 @@ pub struct RequestContext {
     pub(super) upstream: Option<Arc<str>>,
     pub(super) tries: Tries,
     pub(super) body_bytes: u64,
+    /// Whether it was refused and its path is below the gateway's prefix, whatever route it found.
+    pub(super) is_call: bool,
     pub(super) held_body: Option<HeldBody>,
     /// The webhook that it is, once its body was judged.
     pub(super) webhook: Option<Received>,
@@ -60,6 +62,7 @@ impl RequestContext {
             upstream: None,
             tries: Tries::default(),
             body_bytes: 0,
+            is_call: false,
             held_body: None,
             webhook: None,
             logged_in: None,
@@ -127,7 +130,8 @@ impl RequestContext {
     pub(super) fn refused(&self) -> Refused {
         Refused {
             request_id: self.request_id,
-            speaks_api: self.is_webhook()
+            speaks_api: self.is_call
+                || self.is_webhook()
                 || self.route().is_some_and(|route| **route == *REST_ROUTE),
         }
     }

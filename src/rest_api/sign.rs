@@ -16,7 +16,6 @@ use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
 use super::outcome::Secrets;
-
 use crate::identity::{ReservedNames, UserId, UserIdError};
 use crate::time::UnixTime;
 use crate::usersig::{IssueError, IssuedUserSig, Issuer, Lifetime, SdkAppId, SecretKey, UserSig};

@@ -105,7 +105,7 @@ fn the_time_must_count_still_when_the_body_is_there() {
 }
 
 #[test]
-fn the_body_is_one_strict_object_that_names_the_command_of_the_query() {
+fn the_body_is_one_object_that_names_the_command_of_the_query() {
     let webhooks = webhooks();
     let announced = webhooks.announce(Some(&query()), at(TIME)).unwrap();
     let receive = |body: &[u8]| webhooks.receive(&announced, body, at(TIME)).map(|_| ());
@@ -135,7 +135,7 @@ fn the_body_is_one_strict_object_that_names_the_command_of_the_query() {
         ),
         (
             format!("{command_is}[\"State.StateChange\"]}}").into(),
-            Err(command),
+            Err(WebhookError::Body(JsonError::Syntax)),
         ),
         (
             format!("{command_is}\"x\",\"CallbackCommand\":\"State.StateChange\"}}").into(),

@@ -287,21 +287,29 @@ fn u8_a_member_reaches_none_of_the_commands_that_no_rule_gives_him() {
             "{path}"
         );
     }
-    for (path, status, code) in [
-        ("openim/sendmsg/", 404, "route_not_found"),
-        ("openim/sendmsg/x", 404, "route_not_found"),
-        ("openim", 404, "route_not_found"),
-        ("openim/../im_open_login_svc/kick", 400, "path_ambiguous"),
-        ("openim%2fsendmsg", 400, "path_ambiguous"),
-        ("openim//sendmsg", 400, "path_ambiguous"),
+    for (path, status, code, error_code) in [
+        ("openim/sendmsg/", 404, "route_not_found", 60009),
+        ("openim/sendmsg/x", 404, "route_not_found", 60009),
+        ("openim", 404, "route_not_found", 60009),
+        (
+            "openim/../im_open_login_svc/kick",
+            400,
+            "path_ambiguous",
+            60002,
+        ),
+        ("openim%2fsendmsg", 400, "path_ambiguous", 60002),
+        ("openim//sendmsg", 400, "path_ambiguous", 60002),
     ] {
         let response = send(proxy.address, request(path, &bearer, "{}"));
-        assert_eq!(
-            (response.status, response.code().as_str()),
-            (status, code),
-            "{path}"
-        );
+        let expected = refused(status, code, error_code);
+        assert_eq!(refusal(&response), expected, "{path}");
     }
+    let get = request("openim/sendmsg", &bearer, "{}").replacen("POST", "GET", 1);
+    let response = send(proxy.address, get);
+    assert_eq!(refusal(&response).0, 405);
+    // Outside the gateway nobody is told so.
+    let response = send(proxy.address, "GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(response.json().get("ErrorCode"), None);
     assert_eq!(chat.app.seen().len(), 0);
 }
 
