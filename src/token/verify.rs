@@ -5,12 +5,12 @@
 //! check is made on exact types: an `exp` that is a string is refused, not read. The signature itself is the work of
 //! `aws-lc-rs`; time is an argument.
 
+mod claims;
 mod header;
 mod presume;
 mod times;
 
 use std::fmt;
-use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -19,6 +19,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
+pub use self::claims::{Proof, SessionClaims, VerifiedToken};
 use self::header::Header;
 use self::times::Times;
 use super::keys::trust::{KeyFingerprint, TrustedKeys};
@@ -59,32 +60,6 @@ pub struct WantedKey {
     pub issuer: usize,
     /// Its `kid`, up to 256 bytes of a stranger's text.
     pub key_id: Option<String>,
-}
-
-/// What is known of a token that was verified, beside its claims. Holds nothing that could be used as a credential.
-#[derive(Clone, PartialEq, Eq)]
-pub struct VerifiedToken {
-    issuer: usize,
-    issuer_name: Arc<str>,
-    proof: Option<Proof>,
-    times: Times,
-    jti: Option<Box<str>>,
-}
-
-/// Claims of a verified token. `Debug` shows whose they are, not what they say.
-#[derive(Clone)]
-pub struct SessionClaims {
-    token: Arc<VerifiedToken>,
-    claims: Object,
-}
-
-/// The signature that claims are believed by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Proof {
-    /// Its algorithm.
-    pub algorithm: Algorithm,
-    /// The key that verified it, as a key of its issuer.
-    pub key: KeyFingerprint,
 }
 
 /// Why a list of issuers is not usable.
@@ -270,78 +245,6 @@ impl Verifier {
             return Err(TokenError::LifetimeTooLong);
         }
         Ok(())
-    }
-}
-
-impl VerifiedToken {
-    /// The issuer's index in the list that the verifier was made with.
-    pub fn issuer(&self) -> usize {
-        self.issuer
-    }
-
-    /// The issuer's configured name.
-    pub fn issuer_name(&self) -> &str {
-        &self.issuer_name
-    }
-
-    /// What they are believed by; nothing, when they are only presumed.
-    pub fn proof(&self) -> Option<Proof> {
-        self.proof
-    }
-
-    /// The token's `exp`, without leeway.
-    pub fn expires_at(&self) -> UnixTime {
-        self.times.expires_at
-    }
-
-    /// The token's `iat`, if it says when it was issued.
-    pub fn issued_at(&self) -> Option<UnixTime> {
-        self.times.issued_at
-    }
-
-    /// The token's `jti`, if it has one that is text.
-    pub fn jti(&self) -> Option<&str> {
-        self.jti.as_deref()
-    }
-}
-
-impl SessionClaims {
-    /// What is known of the token beside them.
-    pub fn token(&self) -> &Arc<VerifiedToken> {
-        &self.token
-    }
-
-    /// All claims, as signed.
-    pub fn claims(&self) -> &Object {
-        &self.claims
-    }
-}
-
-impl Deref for SessionClaims {
-    type Target = VerifiedToken;
-
-    fn deref(&self) -> &VerifiedToken {
-        &self.token
-    }
-}
-
-impl fmt::Debug for VerifiedToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VerifiedToken")
-            .field("issuer_name", &self.issuer_name)
-            .field("proof", &self.proof)
-            .field("expires_at", &self.times.expires_at)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for SessionClaims {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionClaims")
-            .field("issuer_name", &self.token.issuer_name)
-            .field("proof", &self.token.proof)
-            .field("expires_at", &self.token.times.expires_at)
-            .finish_non_exhaustive()
     }
 }
 
