@@ -3,6 +3,9 @@
 //! A line is one write to the end of the file. Before each, the file at the path is compared with the one that is open
 //! (device and inode): so a rotation that renames takes effect with the next line, and one that copies and truncates needs
 //! nothing. A line that was written in part is left behind: the next begins on a line of its own.
+//!
+//! A stream is shared with whatever else the process prints, the log above all. A line is written to its end under the lock
+//! of the standard library, which those others hold for as long as they write.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -23,8 +26,17 @@ pub(super) struct Outlet {
 struct Open {
     file: File,
     identity: (u64, u64),
+    /// None for a file.
+    stream: Option<Stream>,
     /// Whether its last line has no end.
     is_torn: bool,
+}
+
+/// A stream of the process.
+#[derive(Clone, Copy)]
+enum Stream {
+    Stdout,
+    Stderr,
 }
 
 impl Outlet {
@@ -32,8 +44,8 @@ impl Outlet {
     pub(super) fn open(target: &Target) -> io::Result<Self> {
         let (path, open) = match target {
             Target::File(path) => (Some(path.clone()), Open::file(path)?),
-            Target::Stdout => (None, Open::stream(io::stdout().as_fd())?),
-            Target::Stderr => (None, Open::stream(io::stderr().as_fd())?),
+            Target::Stdout => (None, Open::stream(io::stdout(), Stream::Stdout)?),
+            Target::Stderr => (None, Open::stream(io::stderr(), Stream::Stderr)?),
         };
         Ok(Self {
             path,
@@ -85,14 +97,17 @@ impl Open {
             is_torn: kind.is_file() && is_torn(&file, found.len())?,
             file,
             identity: id(&found),
+            stream: None,
         })
     }
 
-    fn stream(stream: impl AsFd) -> io::Result<Self> {
-        let file = File::from(stream.as_fd().try_clone_to_owned()?);
+    /// Through a descriptor of its own: the standard library keeps an error of a closed stream to itself.
+    fn stream(to: impl AsFd, stream: Stream) -> io::Result<Self> {
+        let file = File::from(to.as_fd().try_clone_to_owned()?);
         Ok(Self {
             identity: id(&file.metadata()?),
             file,
+            stream: Some(stream),
             is_torn: false,
         })
     }
@@ -107,7 +122,10 @@ impl Open {
             }
             false => line,
         };
-        let written = write_once(&mut self.file, bytes)?;
+        let written = match self.stream {
+            Some(stream) => stream.alone(|| write_on(&mut self.file, bytes))?,
+            None => write_once(&mut self.file, bytes)?,
+        };
         if let Some(last) = written.checked_sub(1) {
             self.is_torn = bytes.get(last) != Some(&b'\n');
         }
@@ -119,6 +137,38 @@ impl Open {
             )),
         }
     }
+}
+
+impl Stream {
+    /// Does it while nobody else in the process writes to the stream.
+    fn alone<T>(self, write: impl FnOnce() -> T) -> T {
+        match self {
+            Self::Stdout => {
+                let mut held = io::stdout().lock();
+                // What others left in its buffer comes first; whether it can be written they find out.
+                let _ = held.flush();
+                write()
+            }
+            Self::Stderr => {
+                let _held = io::stderr().lock();
+                write()
+            }
+        }
+    }
+}
+
+/// Writes until all is written or no more can be; an error only when nothing was.
+fn write_on(to: &mut impl Write, bytes: &[u8]) -> io::Result<usize> {
+    let mut written = 0;
+    while let Some(rest @ [_, ..]) = bytes.get(written..) {
+        match write_once(to, rest) {
+            Ok(0) => break,
+            Ok(more) => written += more,
+            Err(error) if written == 0 => return Err(error),
+            Err(_) => break,
+        }
+    }
+    Ok(written)
 }
 
 /// One write, however often a signal comes in between.
@@ -150,4 +200,87 @@ pub(super) fn name(target: &Target) -> String {
         Target::Stdout => "standard output".to_owned(),
         Target::Stderr => "standard error".to_owned(),
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::os::unix::net::UnixStream;
+    use std::thread;
+
+    use super::*;
+
+    /// Writes as [`crate::telemetry`] does, which takes the lock once for several lines, while lines of the audit come.
+    fn torn_lines(stream: Stream, log: fn(&mut UnixStream)) -> Vec<String> {
+        let (reader, mut writer) = UnixStream::pair().unwrap();
+        let mut outlet = Outlet {
+            path: None,
+            open: Some(Open::stream(writer.try_clone().unwrap(), stream).unwrap()),
+        };
+        let audit = thread::spawn(move || {
+            for _ in 0..LINES {
+                outlet.write(AUDIT_LINE.as_bytes()).unwrap();
+            }
+        });
+        let log = thread::spawn(move || (0..LINES).for_each(|_| log(&mut writer)));
+        let lines = BufReader::new(reader).lines().map(Result::unwrap);
+        let whole = [AUDIT_LINE.trim_end(), LOG_LINE.concat().trim_end()].map(str::to_owned);
+        let torn = lines.filter(|line| !whole.contains(line)).collect();
+        audit.join().unwrap();
+        log.join().unwrap();
+        torn
+    }
+
+    fn write_halves(to: &mut UnixStream) {
+        for half in LOG_LINE {
+            to.write_all(half.as_bytes()).unwrap();
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_line_on_a_stream_neither_tears_another_nor_is_torn() {
+        let stderr = |to: &mut UnixStream| {
+            let _held = io::stderr().lock();
+            write_halves(to);
+        };
+        let stdout = |to: &mut UnixStream| {
+            let _held = io::stdout().lock();
+            write_halves(to);
+        };
+        assert_eq!(torn_lines(Stream::Stderr, stderr), [""; 0]);
+        assert_eq!(torn_lines(Stream::Stdout, stdout), [""; 0]);
+    }
+
+    /// Takes a few bytes at a time, and then none.
+    struct Slow(Vec<u8>);
+
+    impl Write for Slow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let free = 7 - self.0.len();
+            if free == 0 {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+            let taken = bytes.iter().take(free.min(3));
+            self.0.extend(taken.copied());
+            Ok(bytes.len().min(free.min(3)))
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_stream_gets_a_line_to_its_end_or_says_that_it_did_not() {
+        let mut slow = Slow(Vec::new());
+        assert_eq!(write_on(&mut slow, b"12345\n").unwrap(), 6);
+        assert_eq!(slow.0, b"12345\n");
+        assert_eq!(write_on(&mut slow, b"67\n").unwrap(), 1);
+        assert!(write_on(&mut slow, b"7\n").is_err());
+    }
+
+    const LINES: usize = 2000;
+    const AUDIT_LINE: &str = "a line of the audit\n";
+    const LOG_LINE: [&str; 2] = ["one half of a line of the log, ", "and the other\n"];
 }
