@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
-use crate::proxy::AuditRecord;
+use crate::proxy::{AuditRecord, fingerprint};
 
 /// A record as it is written.
 #[derive(Debug, Serialize)]
@@ -108,17 +108,21 @@ impl Line {
     }
 }
 
-/// The first letters of a text, and a sign that there are more.
+/// The first letters of a text, a sign that there are more, and what tells it from others that begin so.
 fn bounded(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
-        Some((end, _)) => format!("{}{MORE}", text.get(..end).unwrap_or_default()),
+        Some((end, _)) => {
+            let beginning = text.get(..end).unwrap_or_default();
+            format!("{beginning}{MORE}{}", fingerprint(text))
+        }
         None => text.to_owned(),
     }
 }
 
-/// The first items of a list, and a sign that there are more.
+/// The first items of a list, and how many more there are.
 fn list(items: &[String]) -> Vec<String> {
-    let more = (items.len() > MAX_ITEMS).then(|| MORE.to_owned());
+    let more = items.len().saturating_sub(MAX_ITEMS);
+    let more = (more > 0).then(|| format!("+{more} more"));
     let first = items.iter().take(MAX_ITEMS);
     first
         .map(|item| bounded(item, MAX_ITEM))
@@ -135,9 +139,9 @@ fn escape(letter: char, line: &mut String) {
 
 /// Letters of a text that stands alone.
 const MAX_TEXT: usize = 128;
-/// Letters of an item: twice as many as a UserID may have, and more than a group's id.
+/// Letters of an item: twice as many as a UserID may have, and more than a chosen id of a group.
 const MAX_ITEM: usize = 64;
-const MAX_ITEMS: usize = 20;
+const MAX_ITEMS: usize = 100;
 const MORE: &str = "…";
 
 #[cfg(test)]
@@ -222,17 +226,27 @@ mod tests {
     fn texts_and_lists_are_bounded() {
         let long = AuditRecord {
             subject: Some("\u{1f600}".repeat(100_000)),
-            roles: vec!["r".repeat(65); 21],
-            concerns: vec!["c".repeat(64); 20],
+            roles: vec!["r".repeat(65); 223],
+            concerns: vec!["c".repeat(64); 100],
             ..record()
         };
         let line: Value = serde_json::from_slice(&Line::of(&long).to_json()).unwrap();
         let subject = line["subject"].as_str().unwrap();
-        assert_eq!(subject, format!("{}…", "\u{1f600}".repeat(128)));
-        let role = format!("{}…", "r".repeat(64));
-        let mut roles = vec![role.as_str(); 20];
-        roles.push("…");
+        let beginning = format!("{}…#", "\u{1f600}".repeat(128));
+        assert!(subject.starts_with(&beginning), "{subject}");
+        // Of `printf 'r%.0s' $(seq 65) | sha256sum`.
+        let role = format!("{}…#c75c685455641076", "r".repeat(64));
+        let mut roles = vec![role.as_str(); 100];
+        roles.push("+123 more");
         assert_eq!(line["roles"], json!(roles));
-        assert_eq!(line["concerns"], json!(vec!["c".repeat(64); 20]));
+        assert_eq!(line["concerns"], json!(vec!["c".repeat(64); 100]));
+    }
+
+    #[test]
+    fn texts_that_begin_alike_are_told_apart() {
+        let beginning = "@TGS#_".repeat(12);
+        let items = ["a", "b"].map(|end| format!("{beginning}{end}"));
+        let [first, second] = items.map(|item| bounded(&item, MAX_ITEM));
+        assert_ne!(first, second);
     }
 }

@@ -136,7 +136,7 @@ fn hex_pair(high: u8, low: u8) -> Option<u8> {
     u8::try_from(digit(high)? * 16 + digit(low)?).ok()
 }
 
-const REDACTED: &str = "[redacted]";
+pub(super) const REDACTED: &str = "[redacted]";
 /// What is not longer is no signed token: the shortest signature alone has 43 letters.
 const MIN_TOKEN_BYTES: usize = 40;
 const MIN_USER_SIG_BYTES: usize = 100;

@@ -3,12 +3,14 @@
 //! A record is handed to the [`Audit`] before the client gets its answer. Who writes it, where, and in which shape is not
 //! known here. It never holds a body or a credential.
 
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::Method;
 use pingora::proxy::Session;
+use sha2::{Digest, Sha256};
 
 use super::context::{Decision, RequestContext};
 use super::{UserSigProxy, access, request};
@@ -201,9 +203,23 @@ impl UserSigProxy {
     }
 }
 
-/// A text of a body or a claim; a client may put a credential where a name belongs.
+/// A text of a body or a claim. A client may put a credential where a name belongs, and a name may look like one: of such a
+/// text the beginning is shown, and what tells it from others.
 fn printable(text: &str) -> String {
-    access::redacted(text).into_owned()
+    match access::redacted(text) {
+        Cow::Borrowed(text) => text.to_owned(),
+        Cow::Owned(_) => {
+            let beginning: String = text.chars().take(MAX_BEGINNING).collect();
+            format!("{beginning}{}{}", access::REDACTED, fingerprint(text))
+        }
+    }
+}
+
+/// What tells a text that is shown in part from others: `#` and the first 16 hex digits of its SHA-256.
+pub fn fingerprint(text: &str) -> String {
+    let digest: [u8; 32] = Sha256::digest(text).into();
+    let [a, b, c, d, e, f, g, h, ..] = digest;
+    format!("#{:016x}", u64::from_be_bytes([a, b, c, d, e, f, g, h]))
 }
 
 fn printable_roles(roles: &Roles) -> Vec<String> {
@@ -216,3 +232,5 @@ pub const ALLOWED: &str = "allowed";
 pub const ABORTED: &str = "aborted";
 /// Why an allowed call has no `ErrorCode`: the process ended while Chat was asked.
 const NO_ANSWER: &str = "no_answer";
+/// So many letters of a text that may be a credential are shown.
+const MAX_BEGINNING: usize = 8;

@@ -165,7 +165,7 @@ impl RestGateway {
             Ok(body) => body,
             Err(error) => return Ok(Err(Refusal::Body(error))),
         };
-        entry.note_concerns(body.concerns(MAX_CONCERNED));
+        entry.note_concerns(body.concerns(grant.command));
         if asked.audit.refuses_calls() {
             return Ok(Err(Refusal::AuditUnavailable));
         }
@@ -291,7 +291,5 @@ pub(super) async fn drain(session: &mut Session) {
     let _ = timeout(DRAIN, rest).await;
 }
 
-/// One more than a line of the audit names, so that it shows where there are more.
-const MAX_CONCERNED: usize = 21;
 const MAX_DRAINED_BYTES: usize = 1 << 20;
 const DRAIN: Duration = Duration::from_secs(2);

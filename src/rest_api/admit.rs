@@ -6,6 +6,7 @@
 //! caller's role in a group come last: what they allow waits for that role, and no call is made before.
 
 mod by_role;
+mod concerns;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -178,11 +179,10 @@ impl<'b> Body<'b> {
         Ok(Self { text, object })
     }
 
-    /// The accounts, groups and rooms that it concerns, for the audit: at most `most`, each once.
-    pub fn concerns(&self, most: usize) -> Vec<&str> {
-        let mut found = Vec::new();
-        gather(&self.object, most, &mut found);
-        found
+    /// The accounts, groups and rooms that a call of the command concerns, for the audit: each once, those first that a
+    /// reader should see.
+    pub fn concerns(&self, command: &Command) -> Vec<&str> {
+        concerns::concerns(command, &self.object)
     }
 
     /// Holds it to the rules of a grant.
@@ -321,25 +321,6 @@ impl<'b> Body<'b> {
     }
 }
 
-fn gather<'b>(object: &'b Object, most: usize, found: &mut Vec<&'b str>) {
-    for (name, value) in object {
-        let is_name = CONCERNED.iter().any(|ending| name.ends_with(ending));
-        gather_value(value, is_name, most, found);
-    }
-}
-
-fn gather_value<'b>(value: &'b Value, is_name: bool, most: usize, found: &mut Vec<&'b str>) {
-    let is_new = |text: &str| found.len() < most && !found.contains(&text);
-    match value {
-        Value::String(text) if is_name && is_new(text) => found.push(text),
-        Value::Array(items) => items
-            .iter()
-            .for_each(|item| gather_value(item, is_name, most, found)),
-        Value::Object(object) => gather(object, most, found),
-        _ => {}
-    }
-}
-
 fn is_deeper_than(value: &Value, most: usize) -> bool {
     let is_deep = |inner: &Value| match most.checked_sub(1) {
         Some(most) => is_deeper_than(inner, most),
@@ -355,16 +336,6 @@ fn is_deeper_than(value: &Value, most: usize) -> bool {
 /// How many objects and arrays may stand in one another, the body itself not counted. Documented bodies need seven.
 const MAX_DEPTH: usize = 31;
 const APP_FIELD: &str = "SdkAppId";
-/// How the names of members end that hold an account, a group or a room.
-const CONCERNED: [&str; 7] = [
-    "_Account",
-    "UserID",
-    "GroupId",
-    "ToGroupid",
-    "GroupIdList",
-    "TopicId",
-    "RoomId",
-];
 
 #[cfg(test)]
 mod tests;

@@ -133,6 +133,11 @@ impl GroupField {
         }
     }
 
+    /// The member's name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The one group that the body names, there and nowhere else.
     pub(super) fn find<'b>(&self, body: &'b Object) -> Result<&'b str, GroupError> {
         for other in GROUP_FIELDS.iter().filter(|name| **name != &*self.name) {

@@ -52,7 +52,8 @@ fn is_reserved(text: &str, reserved: &ReservedNames) -> bool {
     reserved.contains(whole.trim_matches(is_margin))
 }
 
-fn holds_accounts(name: &str) -> bool {
+/// Whether accounts stand in a member of that name, in whatever spelling.
+pub(super) fn holds_accounts(name: &str) -> bool {
     let folded = loose::folded(name);
     ACCOUNTS.iter().any(|ending| folded.ends_with(ending))
 }
@@ -64,7 +65,7 @@ const INVITES: [&str; 2] = [
 ];
 /// How the names of members end that hold accounts, as letters without case: `MemberToDel_Account`, `UserID`, and the older
 /// `Identifier` and `Accounts`.
-const ACCOUNTS: [&str; 9] = [
+const ACCOUNTS: [&str; 10] = [
     "account",
     "accounts",
     "accountlist",
@@ -74,6 +75,7 @@ const ACCOUNTS: [&str; 9] = [
     "subscriberlist",
     "userid",
     "useridlist",
+    "userids",
 ];
 
 #[cfg(test)]

@@ -374,11 +374,69 @@ fn whom_a_call_concerns_is_told_without_what_it_says() {
             "MemberList":[{"Member_Account":"c"},{"Member_Account":"a"}],"UserID":"d"}"#,
     );
     let body = body.unwrap();
-    let mut all = body.concerns(9);
+    let mut all = body.concerns(Catalog::builtin().find(SEND).unwrap());
     all.sort_unstable();
     assert_eq!(all, ["a", "b", "c", "d", "g"]);
-    assert_eq!(body.concerns(2).len(), 2);
     assert!(!format!("{body:?}").contains("secret"));
+}
+
+#[test]
+fn whom_a_call_concerns_is_told_in_whatever_member_it_stands() {
+    for (text, expected) in [
+        (r#"{"Identifier":"a"}"#, "a"),
+        (r#"{"Accounts":["a","b"]}"#, "a b"),
+        (r#"{"MemberList":["a"],"SubscriberList":["b"]}"#, "a b"),
+        (r#"{"TopicIdList":["a"],"X":{"GroupIdList":["b"]}}"#, "a b"),
+        (
+            r#"{"userid":"a","USER_IDS":["b"],"to_account":"c"}"#,
+            "b a c",
+        ),
+        (r#"{"groupid":"a","ToGroupid":"b","room-id":"c"}"#, "b a c"),
+        (r#"{"Name":"a","Text":"b","Id":"c","Ids":["d"]}"#, ""),
+    ] {
+        let body = Body::parse(text.as_bytes()).unwrap();
+        let mut seen = body.concerns(Catalog::builtin().find(SEND).unwrap());
+        let mut expected: Vec<_> = expected
+            .split(' ')
+            .filter(|name| !name.is_empty())
+            .collect();
+        seen.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(seen, expected, "{text}");
+    }
+}
+
+#[test]
+fn nobody_is_hidden_behind_names_that_the_command_does_not_ask_for() {
+    let padding: Vec<_> = (0..500).map(|number| format!("pad{number}")).collect();
+    for (name, victim) in [
+        (
+            "group_open_http_svc/delete_group_member",
+            serde_json::json!({"GroupId": "victim"}),
+        ),
+        (
+            "openim/sendmsg",
+            serde_json::json!({"From_Account": "victim"}),
+        ),
+        (
+            "openim/sendmsg",
+            serde_json::json!({"To_Account": "victim"}),
+        ),
+        (
+            "openim/batchsendmsg",
+            serde_json::json!({"To_Account": ["victim"]}),
+        ),
+    ] {
+        let mut body = serde_json::json!({"A_Account": padding, "B": {"UserID": padding}, "C": {"C": {"GroupId": "x"}}});
+        let more = victim.as_object().unwrap().clone();
+        body.as_object_mut().unwrap().extend(more);
+        let text = body.to_string();
+        let body = Body::parse(text.as_bytes()).unwrap();
+        let seen = body.concerns(Catalog::builtin().find(name).unwrap());
+        let place = seen.iter().position(|seen| *seen == "victim").unwrap();
+        assert!(place < 3, "{name} {place}");
+        assert_eq!(seen.len(), 502, "{name}");
+    }
 }
 
 /// JSON with every member that stands in the text, also repeated ones.

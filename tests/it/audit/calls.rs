@@ -6,6 +6,7 @@ use std::sync::{Mutex, mpsc};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::{AUDIT, lines, wait_for_lines};
 use crate::edge::http2;
@@ -159,13 +160,15 @@ fn sent() -> Vec<Case> {
     };
     let allowed = |error_code: u32| json!({ "decision": "allowed", "reason": null, "error_code": error_code });
     let broken = b"Connection: close".to_vec();
-    let many: Vec<_> = (0..30).map(|number| format!("user{number}")).collect();
+    let many: Vec<_> = (0..130).map(|number| format!("user{number}")).collect();
     let first: Vec<_> = many
         .iter()
-        .take(20)
+        .take(100)
         .map(String::as_str)
-        .chain(["…"])
+        .chain(["+30 more"])
         .collect();
+    let token = member();
+    let like_a_token = "@TGS#_a.channels-of-the-northern-region.announcements";
     let line_end = "bob\r\n{\"decision\":\"allowed\"}\u{2028}";
     vec![
         answered(
@@ -197,8 +200,20 @@ fn sent() -> Vec<Case> {
         ),
         case("many accounts", to(json!(many)), json!({ "concerns": first })),
         case("a line in a name", to(json!(line_end)), json!({ "concerns": [line_end] })),
-        case("a credential for a name", to(json!(member())), json!({ "concerns": ["[redacted]"] })),
+        case("a credential for a name", to(json!(token)), json!({ "concerns": [redacted(&token)] })),
+        case("a name like a credential", to(json!(like_a_token)), json!({ "concerns": [redacted(like_a_token)] })),
     ]
+}
+
+/// The first letters of a name, and the first digits of its SHA-256.
+fn redacted(name: &str) -> String {
+    let digest = Sha256::digest(name);
+    let digits: String = digest
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("{}[redacted]#{digits}", &name[..8])
 }
 
 #[test]
