@@ -70,6 +70,7 @@ pub use upstream::{
     UpstreamSettings, Upstreams,
 };
 
+use audit::Strangers;
 use context::Decision;
 use forwarding::Provenance;
 use respond::REQUEST_ID;
@@ -80,6 +81,7 @@ pub struct UserSigProxy {
     metrics: Arc<Metrics>,
     forwarding: ForwardingRules,
     audit: Arc<dyn Audit>,
+    strangers: Strangers,
     no_origins: AllowedOrigins,
 }
 
@@ -97,6 +99,7 @@ impl UserSigProxy {
             metrics,
             forwarding,
             audit,
+            strangers: Strangers::default(),
             no_origins: AllowedOrigins::default(),
         }
     }

@@ -15,7 +15,7 @@ impl AuditMetrics {
         let metrics = Self {
             lines: counters(
                 "audit_lines_total",
-                "Lines of the audit: written where they belong, or failed there and written to the log",
+                "Lines of the audit: written where they belong, failed there and written to the log, or suppressed",
                 &["result"],
             )?,
             lost: IntGauge::new(
@@ -25,7 +25,7 @@ impl AuditMetrics {
         };
         registry.register(Box::new(metrics.lines.clone()))?;
         registry.register(Box::new(metrics.lost.clone()))?;
-        for result in [WRITTEN, FAILED] {
+        for result in [WRITTEN, FAILED, SUPPRESSED] {
             metrics.lines.with_label_values(&[result]);
         }
         Ok(metrics)
@@ -41,6 +41,11 @@ impl AuditMetrics {
         self.lines.with_label_values(&[FAILED]).inc();
     }
 
+    /// Counts a line that is left out, because calls without a session leave too many.
+    pub fn count_suppressed(&self) {
+        self.lines.with_label_values(&[SUPPRESSED]).inc();
+    }
+
     /// Notes whether lines can be written.
     pub fn set_lost(&self, is_lost: bool) {
         self.lost.set(is_lost.into());
@@ -49,3 +54,4 @@ impl AuditMetrics {
 
 const WRITTEN: &str = "written";
 const FAILED: &str = "failed";
+const SUPPRESSED: &str = "suppressed";

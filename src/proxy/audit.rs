@@ -1,7 +1,10 @@
-//! What the audit is told of calls of the REST API: one record for each, made or refused, also one that is cut short.
+//! What the audit is told of calls of the REST API: one record for each, made or refused, also one that is cut short. Only of
+//! what comes without a verified session some are left out where there are many, and counted.
 //!
 //! A record is handed to the [`Audit`] before the client gets its answer. Who writes it, where, and in which shape is not
 //! known here. It never holds a body or a credential.
+
+mod strangers;
 
 use std::borrow::Cow;
 use std::pin::Pin;
@@ -12,6 +15,7 @@ use http::Method;
 use pingora::proxy::Session;
 use sha2::{Digest, Sha256};
 
+pub(super) use self::strangers::Strangers;
 use super::context::{Decision, RequestContext};
 use super::{UserSigProxy, access, request};
 use crate::authorize::{CallPath, RestCall};
@@ -179,7 +183,8 @@ impl UserSigProxy {
         entry
     }
 
-    /// The record of a call that is refused before the gateway has it; other requests, and preflights, have none.
+    /// The record of a call that is refused before the gateway has it; other requests, and preflights, have none, nor have
+    /// calls without a session that come too often.
     pub(super) fn refused_entry(&self, session: &Session, ctx: &RequestContext) -> Option<Entry> {
         let (Decision::Rejected(refused), Some(site)) = (&ctx.decision, &ctx.site) else {
             return None;
@@ -190,6 +195,10 @@ impl UserSigProxy {
         }
         let (path, _) = request::target(header).ok()?;
         let path = site.settings.authorizer.call_path(path)?;
+        if refused.rest_call.is_none() && !self.strangers.may_leave_one(Instant::now()) {
+            self.metrics.audit().count_suppressed();
+            return None;
+        }
         let mut entry = Entry::new(&self.audit, ctx);
         if let CallPath::Command(command) = path {
             entry.record.command = Some(command.to_string());

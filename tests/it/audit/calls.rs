@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::net::TcpStream;
 use std::sync::{Mutex, mpsc};
+use std::time::Instant;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -261,6 +262,34 @@ fn assert_moment(line: &Value) {
     let ahead = moment > std::time::SystemTime::now();
     assert!(age < 60 && !ahead, "{time}");
     assert!(line["duration_ms"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn who_has_no_session_leaves_few_lines_and_hides_nobody_elses() {
+    let chat = Chat::start();
+    let proxy = Proxy::start(&settings(&chat.app, AUDIT));
+    let suppressed = || proxy.metric("audit_lines_total{result=\"suppressed\"}");
+    assert_eq!(suppressed(), 0);
+    let started = Instant::now();
+    for _ in 0..40 {
+        for _ in 0..10 {
+            let response = send(proxy.address, &request("openim/sendmsg", "", "{}"));
+            assert_eq!(response.status, 401);
+        }
+        let response = call(&proxy, "openim/no_such_command", &member(), "{}");
+        assert_eq!(response.status, 403);
+    }
+    // Seconds that begin while they run, the first one and the last included.
+    let seconds = started.elapsed().as_secs() + 1;
+    let lines = lines(&proxy);
+    let count = |decision: &str| {
+        let decided = lines.iter().filter(|line| line["decision"] == decision);
+        decided.count() as u64
+    };
+    assert_eq!(count("command_unknown"), 40);
+    let kept = count("token_missing");
+    assert!((20..=20 * seconds).contains(&kept), "{kept} in {seconds} s");
+    assert_eq!(suppressed(), 400 - kept);
 }
 
 #[test]
