@@ -20,6 +20,7 @@ use crate::time::UnixTime;
 use crate::token::extract::{Carrier, Extracted};
 use crate::token::verify::SessionClaims;
 use crate::usersig::cache::Prospect;
+use crate::webhook::Announced;
 
 /// What is believed of the token that a request carries.
 #[derive(Clone, Debug)]
@@ -55,6 +56,8 @@ pub struct Explanation<'s> {
     pub user_id: Option<UserId>,
     /// The UserSig that would be issued if none were in the cache.
     pub prospect: Option<Prospect>,
+    /// The webhook whose body is to be judged yet.
+    pub announced: Option<Arc<Announced>>,
     /// The call of the REST API that a policy is to judge yet.
     pub rest_call: Option<RestCall>,
     /// Why the walk ended before its last stage.
@@ -136,7 +139,8 @@ impl Authorizer {
         found: &mut Explanation<'_>,
     ) -> Result<(), Rejection> {
         if passage.access == Access::Webhook {
-            return self.announce(parts, now).map(drop);
+            found.announced = self.announce(parts, now)?.webhook;
+            return Ok(());
         }
         let find = || {
             let extracted = self.extract(parts)?;

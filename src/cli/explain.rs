@@ -9,6 +9,7 @@ mod refusal;
 mod report;
 mod session;
 mod way;
+mod webhook;
 
 use std::io;
 use std::path::PathBuf;
@@ -231,6 +232,12 @@ impl Subject {
         session::tell(report, self, found, (presumed, now));
         if let Some(refusal) = &found.refusal {
             refusal::tell(report, self, &refusal.rejection, Some(found));
+            return;
+        }
+        if let Some(announced) = &found.announced
+            && let Err(refused) = webhook::tell(report, self, (announced, now), body)
+        {
+            refusal::tell(report, self, &Rejection::Webhook(refused), Some(found));
             return;
         }
         let (Some(call), Some(user_id)) = (&found.rest_call, found.user_id) else {

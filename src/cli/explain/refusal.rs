@@ -120,6 +120,9 @@ fn stage(rejection: &Rejection, found: Option<&Explanation<'_>>) -> &'static str
             "7 get or issue UserSig"
         }
         Rejection::Token(_) => "4 verify token",
+        Rejection::Webhook(_) if found.is_some_and(|found| found.announced.is_some()) => {
+            "the webhook's body, after its query in place of 3 to 7"
+        }
         Rejection::Webhook(_) => "the webhook's query, in place of 3 to 7",
         Rejection::AccessDenied if !has_way => "2 route and method",
         Rejection::AccessDenied => "5 admit its claims",

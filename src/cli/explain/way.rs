@@ -141,7 +141,7 @@ fn access(way: &Way, winner: Option<&Route>, is_ambiguous: bool) -> String {
 
 fn target(subject: &Subject, target: Target) -> String {
     match target {
-        Target::Upstream { upstream, .. } => {
+        Target::Upstream { upstream, .. } | Target::Webhook { upstream } => {
             let found = subject.upstreams.get(upstream);
             format!("upstream {}", found.map_or("?", |upstream| &*upstream.name))
         }
@@ -152,11 +152,6 @@ fn target(subject: &Subject, target: Target) -> String {
         Target::UserSigPreflight => "the proxy's own answer to a preflight".to_owned(),
         Target::RestPreflight => "the proxy's own answer to the preflight of a call".to_owned(),
         Target::RestCall => "Chat's REST API".to_owned(),
-        Target::Webhook { upstream } => {
-            let found = subject.upstreams.get(upstream);
-            let name = found.map_or("?", |upstream| &*upstream.name);
-            format!("upstream {name}, if the body is that of the announced webhook")
-        }
     }
 }
 

@@ -259,6 +259,7 @@ impl World {
             .replace("@OPS@", "127.0.0.1:2");
         folder.file("proxy.toml", &text);
         folder.secret("digest-key", &"d".repeat(32));
+        folder.secret("webhook-token", WEBHOOK_TOKEN);
         fs::create_dir(folder.0.path().join("sites.d")).unwrap();
         let site = &text[text.find("[[upstream]]").unwrap()..];
         let site = site
@@ -362,7 +363,10 @@ fn claims() -> Vec<(&'static str, Value)> {
 
 const UUID: &str = "7f8d9f3e-1f0e-4a53-9a5f-0c9ad0a3c1b2";
 
-const BODIES: [(&str, &str); 8] = [
+/// The signs in the cases are SHA-256 of this and the time, in hexadecimal.
+const WEBHOOK_TOKEN: &str = "a token of the tests for webhooks";
+
+const BODIES: [(&str, &str); 11] = [
     ("message", r#"{"To_Account":"bob","MsgRandom":7}"#),
     ("own", r#"{"From_Account":"alice","To_Account":"bob"}"#),
     ("forged", r#"{"From_Account":"bob"}"#),
@@ -371,6 +375,12 @@ const BODIES: [(&str, &str); 8] = [
     ("team", r#"{"GroupId":"team-1"}"#),
     ("board", r#"{"GroupId":"board"}"#),
     ("app", r#"{"SdkAppId":1400000001}"#),
+    (
+        "member",
+        r#"{"GroupId":"team-1","MemberToDel_Account":["bob"]}"#,
+    ),
+    ("state", r#"{"CallbackCommand":"State.StateChange"}"#),
+    ("list", "[]"),
 ];
 
 const ROUTES: &str = r#"default_access = "deny"
@@ -400,6 +410,11 @@ access = "deny"
 [[route]]
 match = { host = "admin.example", path = "/admin" }
 access = "session"
+[[route]]
+match = { path = "/hook", methods = ["POST"] }
+access = "webhook"
+[webhook]
+token = { file = "webhook-token" }
 [rest_api]
 [[rest_api.allow]]
 name = "members"
@@ -420,6 +435,11 @@ name = "teams"
 commands = ["group_open_http_svc/get_group_info"]
 roles = ["member"]
 conditions = [{ field = "/GroupId", matches = ["team-*"] }]
+[[rest_api.allow]]
+name = "chiefs"
+commands = ["group_open_http_svc/delete_group_member"]
+roles = ["member"]
+group_role = ["Owner", "Admin"]
 [[rest_api.allow]]
 name = "readers"
 risk = ["read"]

@@ -3,16 +3,18 @@
 use std::io::Write;
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
-use super::{BODIES, ROUTES};
+use super::{BODIES, ROUTES, WEBHOOK_TOKEN};
 use crate::support::program::{finish, program};
+use crate::support::proxy::SDK_APP_ID;
 use crate::support::tokens::{now, sign};
 use crate::support::{App, Proxy, Response, config, send};
 
 /// A request: the method, the target, further header lines, the claims of its token and where that stands, and the body.
 struct Asked {
     method: &'static str,
-    target: &'static str,
+    target: String,
     headers: &'static [&'static str],
     session: Session,
     body: &'static str,
@@ -75,7 +77,7 @@ impl Asked {
         if !body.is_empty() {
             lines += &format!("Content-Length: {length}\r\n");
         }
-        let (method, target) = (self.method, self.target);
+        let (method, target) = (self.method, &self.target);
         let request = format!("{method} {target} HTTP/1.1\r\n{lines}\r\n{body}");
         let response: Response = send(proxy.address, request);
         let is_access = |line: &Value| line["target"] == "usersig_proxy::access";
@@ -112,7 +114,14 @@ impl Asked {
             path.to_str().unwrap().to_owned()
         };
         let config = proxy.config_file();
-        let mut command = program(["explain", "--json", "-c", &config, self.method, self.target]);
+        let mut command = program([
+            "explain",
+            "--json",
+            "-c",
+            &config,
+            self.method,
+            &self.target,
+        ]);
         for line in self.headers {
             command.args(["-H", line]);
         }
@@ -162,14 +171,16 @@ fn start() -> (Proxy, App, App) {
     let admin = "admin = \"administrator\"\n";
     let endpoint = format!("{admin}endpoint = \"http://{}\"\n", chat.address);
     let text = config(app.address, ROUTES).replace(admin, &endpoint);
-    (Proxy::start(&text), app, chat)
+    let files = [("webhook-token", WEBHOOK_TOKEN)];
+    (Proxy::start_with_files(&text, &files), app, chat)
 }
 
 fn requests() -> Vec<Asked> {
     let claims = |subject: &str, roles: &[&str]| json!({ "sub": subject, "roles": roles, "exp": now() + 600 });
     let alice = claims("alice", &["member"]);
     let mut all = Vec::new();
-    let mut ask = |method, target, headers, session: &Session, body| {
+    let mut ask = |method, target: &'static str, headers, session: &Session, body| {
+        let target = target.to_owned();
         let session = session.clone();
         all.push(Asked {
             method,
@@ -270,6 +281,46 @@ fn requests() -> Vec<Asked> {
         ask("POST", target, &[], &member, "");
     }
     calls(&mut ask, &claims);
+    all.extend(webhooks());
+    all
+}
+
+/// What Chat posts, and what only looks like it.
+fn webhooks() -> Vec<Asked> {
+    let hook = |method, time: u64, signed: u64, body| {
+        let digest = Sha256::digest(format!("{WEBHOOK_TOKEN}{signed}"));
+        let sign: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let command = "State.StateChange";
+        let target = format!(
+            "/hook?SdkAppid={SDK_APP_ID}&CallbackCommand={command}&contenttype=json&Sign={sign}&RequestTime={time}"
+        );
+        Asked {
+            method,
+            target,
+            headers: &[],
+            session: Session::None,
+            body,
+        }
+    };
+    let mut all = vec![
+        hook("PUT", now(), now(), "{}"),
+        hook(
+            "POST",
+            now(),
+            now() - 1,
+            r#"{"CallbackCommand":"State.StateChange"}"#,
+        ),
+        hook("POST", now() - 9000, now() - 9000, "{}"),
+        hook("POST", now() + 9000, now() + 9000, "{}"),
+        hook("POST", now(), now(), "{"),
+        hook(
+            "POST",
+            now(),
+            now(),
+            r#"{"CallbackCommand":"a","CallbackCommand":"a"}"#,
+        ),
+    ];
+    all.extend(BODIES.map(|(_, body)| hook("POST", now(), now(), body)));
     all
 }
 
