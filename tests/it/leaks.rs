@@ -25,6 +25,10 @@ const KEY: &str = "c0ffee5a17b3d2946e8fa1c37d50b9e2468ace13579bdf0f1e2d3c4b5a697
 
 const MORE: &str = r#"default_access = "session"
 [[route]]
+match = { path = "/api/me" }
+access = "session"
+inject = { request_headers = true }
+[[route]]
 match = { path = "/api/logout", methods = ["POST"] }
 access = "session"
 on_success = "kick"
@@ -50,6 +54,7 @@ commands = { "openim/sendmsg" = 10000 }
 /// What left, by the name of the way that it took.
 struct World {
     proxy: Proxy,
+    app: App,
     left: Vec<(String, Vec<u8>)>,
 }
 
@@ -61,6 +66,7 @@ impl World {
         let text = config(app.address, MORE).replacen(admin, &endpoint, 1);
         Self {
             proxy: Proxy::start_with_files(&text, &[("chat-key", KEY)]),
+            app,
             left: Vec::new(),
         }
     }
@@ -131,7 +137,14 @@ impl World {
         assert_eq!(self.send("logout", logout).status, 200);
     }
 
-    /// The process's own words, to its very end.
+    /// A request that the app gets with the user's own UserSig.
+    fn visit(&mut self, user: &str) {
+        let bearer = authorization(&token(user, "member"));
+        let visit = format!("GET /api/me HTTP/1.1\r\nHost: localhost\r\n{bearer}\r\n");
+        assert_eq!(self.send("visit", visit).status, 200);
+    }
+
+    /// The process's own words, to its very end, and what the app heard.
     fn end(&mut self) {
         for path in ["/metrics", "/readyz", "/status", "/healthz"] {
             let response = get(self.proxy.ops, path, "");
@@ -149,11 +162,22 @@ impl World {
             let bytes = fs::read(self.proxy.path(file)).unwrap();
             self.left.push((file.to_owned(), bytes));
         }
+        for request in self.app.seen() {
+            let name = format!("{} to the app", request.target);
+            self.left.push((name, request.raw));
+        }
     }
 
-    /// Searches it all, and what `more` printed, for the key and what these requests were signed with.
+    /// Searches it all, and what `more` printed, for the key and what the calls that Chat saw were signed with. To Chat the
+    /// key does not go either.
     fn assert_nothing_left(&self, seen: &[Recorded], more: &str) {
-        let sigs: BTreeSet<_> = seen.iter().map(user_sig).collect();
+        let key = Needles::new([(KEY, 0)]);
+        for request in seen {
+            if let Some(found) = key.find(&request.raw) {
+                panic!("the key went to Chat: {found}");
+            }
+        }
+        let sigs: BTreeSet<_> = calls(seen).map(user_sig).collect();
         assert!(!sigs.is_empty());
         let sigs = sigs.iter().map(|sig| (sig.as_str(), COMMON));
         let needles = Needles::new(sigs.chain([(KEY, 0)]));
@@ -176,6 +200,8 @@ impl World {
             "usersig_proxy::access",
             "ready\n",
             "configuration: generation",
+            "POST /api/logout HTTP/1.1",
+            "x-chat-usersig: eJ",
         ] {
             assert!(all.contains(word), "nothing says {word}");
         }
@@ -184,6 +210,12 @@ impl World {
 
 fn token(user: &str, role: &str) -> String {
     sign(&json!({ "sub": user, "roles": [role], "exp": now() + 600 }))
+}
+
+/// The requests that are signed.
+fn calls(seen: &[Recorded]) -> impl Iterator<Item = &Recorded> {
+    let is_signed = |request: &&Recorded| request.target.contains("&usersig=");
+    seen.iter().filter(is_signed)
 }
 
 fn user_sig(request: &Recorded) -> String {
@@ -278,18 +310,15 @@ fn o4_no_credential_leaves_in_front_of_the_sandbox() {
         let response = world.call(order, "openim/sendmsg", &member, &message.to_string());
         assert_eq!(response.status, status, "{order}: {response:?}");
     }
+    world.visit("43");
     world.log_out("42");
     world
         .proxy
         .wait_for_metric("kicks_total{result=\"landed\",site=\"default\"}", 1);
     world.end();
     assert_eq!(sandbox.interrupt(), Some(0));
-    let seen: Vec<_> = chat
-        .seen()
-        .into_iter()
-        .filter(|request| request.target.contains("&usersig="))
-        .collect();
-    assert!(seen.len() > 8, "{}", seen.len());
+    let seen = chat.seen();
+    assert!(calls(&seen).count() > 8, "{}", seen.len());
     world.assert_nothing_left(&seen, &(sandbox.stdout() + &sandbox.stderr()));
 }
 
@@ -328,6 +357,7 @@ fn o4_no_credential_leaves_in_front_of_a_hostile_chat() {
     let mut last = |name| world.call(name, "openim/sendmsg", &member, "{}").status;
     assert_eq!((last("breaker"), last("paused")), (200, 503));
     chat.will(hostile::body_that_echoes(Part::Url, |url| url.to_owned()));
+    world.visit("43");
     world.log_out("42");
     world
         .proxy
