@@ -41,11 +41,11 @@ use crate::token::extract::Carrier;
 /// Without --claims and --token the request counts as it is. Exit code 0: it would be permitted, 1: refused, or the
 /// configuration has errors, 2: wrong usage, or a file that cannot be read.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:
+#[command(after_help = r#"Examples:
   usersig-proxy explain -c proxy.toml GET https://app.example.com/api/me
-  echo '{\"sub\":\"42\",\"roles\":[\"member\"],\"exp\":1900000000}' >claims.json
+  echo "{\"sub\":\"42\",\"roles\":[\"member\"],\"exp\":$(($(date +%s)+600))}" >claims.json
   usersig-proxy explain -c proxy.toml POST /_chat/v4/openim/sendmsg --claims claims.json --body message.json
-  usersig-proxy explain -c proxy.toml GET /api/me --token - <token")]
+  usersig-proxy explain -c proxy.toml GET /api/me --token - <token"#)]
 pub(super) struct Explain {
     #[command(flatten)]
     file: ConfigFile,

@@ -173,9 +173,7 @@ fn needed(rejection: &Rejection) -> Option<String> {
         Rejection::Token(error) => return Some(good_token(*error)),
         Rejection::UserNotMapped(error) => return Some(mapped(*error)),
         Rejection::HostInvalid(_) => "one Host that is a name or an address",
-        Rejection::RequestInvalid => {
-            "headers that HTTP allows; see the proxy's README on Connection, lengths and codings"
-        }
+        Rejection::RequestInvalid => "headers that HTTP allows",
         Rejection::UriTooLong => "a URL of at most runtime.max_uri_bytes",
         Rejection::HeaderTooLarge => "a header of at most runtime.max_header_bytes",
         Rejection::BodyTooLarge => "a body of at most runtime.max_body",
@@ -232,6 +230,9 @@ fn good_token(error: TokenError) -> String {
     match error {
         TokenError::KeysUnavailable => {
             "keys of its issuer, which publishes them; nothing is fetched here, so give its --claims".to_owned()
+        }
+        TokenError::LifetimeTooLong => {
+            format!("a good session token: {error}; see session.max_lifetime")
         }
         error => format!("a good session token: {error}"),
     }

@@ -114,6 +114,26 @@ fn a_token_is_verified_with_keys_that_are_here_and_never_shown() {
 }
 
 #[test]
+fn the_example_claims_of_the_help_make_a_session() {
+    let world = World::new();
+    let help = finish(&mut program(["explain", "--help"])).stdout;
+    let mut lines = help.lines().map(str::trim);
+    let line = lines.find(|line| line.starts_with("echo ")).unwrap();
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", line]).current_dir(world.folder.0.path());
+    assert!(shell.status().unwrap().success(), "{line}");
+    let target = "/_chat/v4/openim/sendmsg";
+    let call = ["POST", target, "--claims", "claims.json"];
+    let explained = finish(world.command(&call).args(["--body", "message.body"]));
+    assert_eq!(explained.code, Some(0), "{explained:?}");
+    assert!(explained.stdout.contains("\nUserID: 42\n"), "{explained:?}");
+    assert!(
+        explained.stdout.contains("\nroles: member\n"),
+        "{explained:?}"
+    );
+}
+
+#[test]
 fn keys_that_an_issuer_publishes_are_not_fetched() {
     let folder = Folder::new();
     let config = folder.config("proxy.toml", |text| {
@@ -346,6 +366,10 @@ fn claims() -> Vec<(&'static str, Value)> {
         (
             "email",
             json!({ "email": "dora@example.com", "exp": NOW + 600 }),
+        ),
+        (
+            "distant",
+            json!({ "sub": "alice", "exp": NOW + 10_000_000 }),
         ),
         ("expired", json!({ "sub": "alice", "exp": NOW - 60 })),
         ("late", json!({ "sub": "alice", "exp": NOW - 20 })),
