@@ -52,6 +52,7 @@ use crate::authorize::{Caller, Permit, Refusal, Target, User};
 use crate::metrics::{Metrics, NO_ROUTE};
 use crate::rejection::Rejection;
 
+pub use access::redacted;
 pub use audit::{ABORTED, ALLOWED, Audit, AuditRecord, Keeping, fingerprint};
 pub use context::RequestContext;
 pub use cors::AllowedOrigins;

@@ -50,7 +50,7 @@ use reload::Reloader;
 use shutdown::Shutdown;
 use sites::Workshop;
 use store::{Store, Tending};
-pub use trial::{Arrival, Trial, TrialError, arrive};
+pub use trial::{Arrival, Trial, TrialError, arrive, redacted};
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]

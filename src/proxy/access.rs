@@ -83,7 +83,7 @@ fn printable(path: &str) -> Cow<'_, str> {
 }
 
 /// The text without the parts between slashes that hold a credential.
-pub(super) fn redacted(path: &str) -> Cow<'_, str> {
+pub fn redacted(path: &str) -> Cow<'_, str> {
     if path.len() <= MIN_TOKEN_BYTES || !path.split('/').any(holds_credential) {
         return Cow::Borrowed(path);
     }

@@ -6,7 +6,7 @@ use http::header::HeaderName;
 use super::sites::{limits, names};
 use crate::config::Config;
 use crate::proxy::Hosts;
-pub use crate::proxy::{Trial, TrialError};
+pub use crate::proxy::{Trial, TrialError, redacted};
 use crate::rejection::Rejection;
 
 /// How a request arrives.

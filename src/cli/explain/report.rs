@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::input::Url;
 use crate::cli::CliError;
 use crate::rejection::Rejection;
+use crate::server::redacted;
 use crate::time::UnixTime;
 
 /// What was found out, line by line.
@@ -46,18 +47,17 @@ struct Document<'a> {
 }
 
 impl Report {
-    /// Adds a line.
+    /// Adds a line. Claims, headers and the path may hold any text, so it is one line, without what a terminal would obey.
     pub(super) fn say(&mut self, label: &'static str, value: impl Into<String>) {
-        let value = value.into();
+        let value = printable(&value.into());
         self.facts.push(Fact { label, value });
     }
 
-    /// What is asked about. A query may hold a token, so it is not repeated.
+    /// What is asked about. A query may hold a token, so it is not repeated, nor what has the shape of one in the path.
     pub(super) fn request(&mut self, method: &str, url: &Url) {
-        let path = printable(url.path());
+        let path = redacted(url.path());
         let query = if url.has_query() { "?…" } else { "" };
-        let method = printable(method);
-        let host = printable(url.host.as_deref().unwrap_or_default());
+        let host = url.host.as_deref().unwrap_or_default();
         self.say("request", format!("{method} {host}{path}{query}"));
     }
 
@@ -130,7 +130,7 @@ impl Report {
 }
 
 /// A stranger's text without anything that a terminal would obey.
-pub(super) fn printable(text: &str) -> String {
+fn printable(text: &str) -> String {
     let escape = |letter: char| match letter {
         '"' | '\'' | '\\' => letter.to_string(),
         _ => letter.escape_debug().to_string(),

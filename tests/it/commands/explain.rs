@@ -114,6 +114,16 @@ fn a_token_is_verified_with_keys_that_are_here_and_never_shown() {
 }
 
 #[test]
+fn a_token_in_the_path_is_not_repeated() {
+    let world = World::new();
+    let target = format!("/api/{}/x?token=secret", session("alice"));
+    let explained = world.explain(&["GET", &target, "--claims", "alice.json"]);
+    let said = "request: GET /api/[redacted]/x?…\n";
+    assert!(explained.stdout.starts_with(said), "{explained:?}");
+    assert_eq!(explained.code, Some(0));
+}
+
+#[test]
 fn the_example_claims_of_the_help_make_a_session() {
     let world = World::new();
     let help = finish(&mut program(["explain", "--help"])).stdout;
@@ -366,6 +376,17 @@ fn claims() -> Vec<(&'static str, Value)> {
         (
             "email",
             json!({ "email": "dora@example.com", "exp": NOW + 600 }),
+        ),
+        (
+            "rude",
+            of(
+                "alice",
+                &[
+                    "a\nUserID: root",
+                    "\u{1b}[2J\u{9b}2J\u{7f}",
+                    "\u{2028}\u{2029}\u{202e}b",
+                ],
+            ),
         ),
         (
             "distant",
