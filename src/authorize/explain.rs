@@ -156,9 +156,8 @@ impl Authorizer {
             Evidence::Presumed(claims) => (None, verifier.presume(claims, now)),
         };
         let session = found.session.insert(session.map_err(Rejection::Token)?);
-        let user_id = self.map(session)?;
-        let admitted = self.admit(token, session, &user_id, (passage.wanted(), now))?;
-        found.user_id = Some(user_id);
+        let user_id = found.user_id.insert(self.map(session)?);
+        let admitted = self.admit(token, session, user_id, (passage.wanted(), now))?;
         if let Some(generation) = admitted.generation {
             let lifetime = self.settings.issuer.lifetime();
             let prospect = self

@@ -82,6 +82,12 @@ pub(super) fn tell_target(report: &mut Report, subject: &Subject, found: &Explan
         report.say("answer", answer(rule));
     }
     let user_sig = match &found.prospect {
+        Some(prospect) if way.target == Target::UserSigRenewal => {
+            format!(
+                "a new one would be issued for {} s",
+                prospect.lifetime.as_secs()
+            )
+        }
         Some(prospect) => format!(
             "one would be issued for {} s, or a cached one handed out that has {} s left at least",
             prospect.lifetime.as_secs(),

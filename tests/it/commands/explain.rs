@@ -144,6 +144,33 @@ fn the_example_claims_of_the_help_make_a_session() {
 }
 
 #[test]
+fn a_session_in_its_leeway_is_refused_a_capped_user_sig_and_has_a_user() {
+    let world = World::new();
+    let text = fs::read_to_string(world.folder.0.path().join("proxy.toml")).unwrap();
+    let capped = "[chat.usersig]\ncap_to_session = true\n[session]\n";
+    world
+        .folder
+        .file("capped.toml", &text.replace("[session]\n", capped));
+    let explain = |target| {
+        let arguments = ["GET", target, "-c", "capped.toml", "--claims", "late.json"];
+        world.explain(&arguments).stdout
+    };
+    let refused = explain("/api/me");
+    for line in [
+        "UserID: alice",
+        "reason: expired",
+        "stage: 7 get or issue UserSig",
+    ] {
+        assert!(
+            refused.contains(&format!("\n{line}\n")),
+            "{line}: {refused}"
+        );
+    }
+    let plain = world.explain(&["GET", "/api/me", "--claims", "late.json"]);
+    assert_eq!(plain.code, Some(0), "{plain:?}");
+}
+
+#[test]
 fn keys_that_an_issuer_publishes_are_not_fetched() {
     let folder = Folder::new();
     let config = folder.config("proxy.toml", |text| {
