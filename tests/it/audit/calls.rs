@@ -273,7 +273,7 @@ fn who_has_no_session_leaves_few_lines_and_hides_nobody_elses() {
     let started = Instant::now();
     for _ in 0..40 {
         for _ in 0..10 {
-            let response = send(proxy.address, &request("openim/sendmsg", "", "{}"));
+            let response = send(proxy.address, request("openim/sendmsg", "", "{}"));
             assert_eq!(response.status, 401);
         }
         let response = call(&proxy, "openim/no_such_command", &member(), "{}");
