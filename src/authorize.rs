@@ -389,16 +389,6 @@ impl Authorizer {
     pub fn cached_users(&self) -> usize {
         self.cache.len()
     }
-
-    /// The tokens that are in the memory of verified tokens now, and about how many bytes they take.
-    pub fn remembered_tokens(&self) -> (usize, usize) {
-        self.memory.size()
-    }
-
-    /// How many tokens left that memory, since it was made, for others.
-    pub fn forgotten_tokens(&self) -> u64 {
-        self.memory.evicted()
-    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod answer;
 mod audit;
 mod context;
 mod cors;
+mod counting;
 mod failure;
 mod forwarding;
 mod headers;
@@ -48,9 +49,8 @@ use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 
-use crate::authorize::{Caller, Permit, Refusal, Target, User};
-use crate::metrics::{Metrics, NO_ROUTE};
-use crate::rejection::Rejection;
+use crate::authorize::{Caller, Permit, Refusal, Target};
+use crate::metrics::Metrics;
 
 pub use access::redacted;
 pub use audit::{ABORTED, ALLOWED, Audit, AuditRecord, Keeping, fingerprint};
@@ -123,21 +123,6 @@ impl UserSigProxy {
         site?.decide_after_kick(session, ctx.now).await
     }
 
-    /// Counts a token that was judged, and the UserSig that it got.
-    fn count_user(&self, site: &str, user: Result<&User, &Rejection>) {
-        match user {
-            Ok(user) => {
-                self.metrics.count_verified(site, user.algorithm);
-                self.metrics.token_memory().count(site, user.remembered);
-                if let Some(login) = &user.login {
-                    self.metrics.count_lookup(site, login.lookup);
-                }
-            }
-            Err(Rejection::Token(error)) => self.metrics.count_refused_token(site, *error),
-            Err(_) => {}
-        }
-    }
-
     /// Answers what is ours to answer; `false` means that the request goes to the app.
     async fn answer(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<bool> {
         let origins = self.origins(ctx);
@@ -182,18 +167,6 @@ impl UserSigProxy {
         let site = ctx.site.as_ref();
         site.map_or(&self.no_origins, |site| &site.settings.origins)
     }
-
-    fn finish(&self, session: &Session, ctx: &RequestContext, failed: bool) {
-        let outcome = access::outcome(ctx, failed);
-        let seconds = ctx.started.elapsed().as_secs_f64();
-        let route = ctx.route().map_or(NO_ROUTE, |route| route);
-        self.metrics
-            .count_request(ctx.site_name(), route, outcome, seconds);
-        if let Some(outcome) = webhook::outcome(ctx) {
-            self.metrics.webhooks().count(ctx.site_name(), outcome);
-        }
-        access::log(session, ctx, outcome, route, seconds);
-    }
 }
 
 #[async_trait]
@@ -226,7 +199,7 @@ impl ProxyHttp for UserSigProxy {
             }
             Err(refusal) => {
                 self.count_user(ctx.site_name(), Err(&refusal.rejection));
-                ctx.is_call = is_call(session, ctx);
+                ctx.is_call = ctx.asks_gateway(session);
                 Decision::Rejected(refusal)
             }
         };
@@ -406,16 +379,6 @@ impl ProxyHttp for UserSigProxy {
     fn request_summary(&self, _: &Session, ctx: &RequestContext) -> String {
         format!("request {}", ctx.request_id)
     }
-}
-
-/// Whether the path is one of the gateway, of a command or not.
-fn is_call(session: &Session, ctx: &RequestContext) -> bool {
-    let target = request::target(session.req_header());
-    let site = ctx.site.as_ref().map(|site| &site.settings.authorizer);
-    let below = site
-        .zip(target.ok())
-        .map(|(site, (path, _))| site.call_path(path));
-    below.flatten().is_some()
 }
 
 fn internal() -> Box<Error> {

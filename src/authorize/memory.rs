@@ -19,6 +19,7 @@ use lru::LruCache;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
+use super::Authorizer;
 use crate::identity::UserId;
 use crate::token::BearerToken;
 use crate::token::verify::VerifiedToken;
@@ -175,6 +176,18 @@ impl TokenMemory {
     fn shard(&self, digest: &TokenDigest) -> Option<&Mutex<Shard>> {
         let last = digest.0.last().copied().unwrap_or(0);
         self.shards.get(usize::from(last) % SHARDS)
+    }
+}
+
+impl Authorizer {
+    /// The tokens that are in the memory of verified tokens now, and about how many bytes they take.
+    pub fn remembered_tokens(&self) -> (usize, usize) {
+        self.memory.size()
+    }
+
+    /// How many tokens left that memory, since it was made, for others.
+    pub fn forgotten_tokens(&self) -> u64 {
+        self.memory.evicted()
     }
 }
 

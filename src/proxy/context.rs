@@ -5,15 +5,18 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use pingora::Result;
+use pingora::proxy::Session;
 
 use super::answer::HeldBody;
 use super::forwarding::Provenance;
-use super::internal;
 use super::respond::Refused;
 use super::site::Site;
 use super::upstream::Tries;
 use super::webhook::Received;
-use crate::authorize::{Caller, Inject, Login, Permit, REST_ROUTE, Refusal, Target, User};
+use super::{internal, request};
+use crate::authorize::{
+    Authorizer, Caller, Inject, Login, Permit, REST_ROUTE, Refusal, Target, User,
+};
 use crate::metrics::NO_SITE;
 use crate::rejection::Rejection;
 use crate::time::UnixTime;
@@ -124,6 +127,14 @@ impl RequestContext {
             Decision::Rejected(refusal) => matches!(refusal.rejection, Rejection::Webhook(_)),
             Decision::Pending => false,
         }
+    }
+
+    /// Whether the path is below the gateway's prefix, of a command or not.
+    pub(super) fn asks_gateway(&self, session: &Session) -> bool {
+        let target = request::target(session.req_header());
+        let site = self.site.as_ref().map(|site| &site.settings.authorizer);
+        let call = |(site, (path, _)): (&Arc<Authorizer>, (&[u8], _))| site.call_path(path);
+        site.zip(target.ok()).and_then(call).is_some()
     }
 
     /// How a refusal of it is told.
