@@ -35,7 +35,8 @@ pub fn init(format: Format, level: Level) -> io::Result<()> {
         .with_target(OWN_TARGET, level)
         .with_target(AUDIT_TARGET, level.max(LevelFilter::INFO));
     let registry = tracing_subscriber::registry().with(own);
-    let lines = Lines::new(io::stderr())?;
+    // Whoever looks for a fault wants to see each line when it comes.
+    let lines = Lines::new(io::stderr(), level <= LevelFilter::INFO)?;
     let output = tracing_subscriber::fmt::layer().with_writer(lines.clone());
     let started = match format {
         Format::Json => registry.with(output.event_format(JsonLine)).try_init(),

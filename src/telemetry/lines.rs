@@ -21,6 +21,8 @@ use super::AUDIT_TARGET;
 pub(super) struct Lines(Arc<Shared>);
 
 struct Shared {
+    /// Whether lines wait for others at all.
+    gathers: bool,
     waiting: Mutex<Vec<u8>>,
     /// Something came into an empty buffer.
     begun: Condvar,
@@ -43,9 +45,10 @@ pub(super) struct Line<'a> {
 }
 
 impl Lines {
-    /// Gathers lines for `writer`, and starts the thread that writes them.
-    pub(super) fn new(writer: impl Write + Send + 'static) -> io::Result<Self> {
+    /// Takes lines for `writer`, and starts the thread that writes them; with `gathers` off, each goes at once.
+    pub(super) fn new(writer: impl Write + Send + 'static, gathers: bool) -> io::Result<Self> {
         let lines = Self(Arc::new(Shared {
+            gathers,
             waiting: Mutex::default(),
             begun: Condvar::new(),
             taken: Condvar::new(),
@@ -127,7 +130,9 @@ impl<'a> MakeWriter<'a> for Lines {
     fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Line<'a> {
         Line {
             lines: self,
-            is_urgent: *metadata.level() <= Level::WARN || metadata.target() == AUDIT_TARGET,
+            is_urgent: !self.0.gathers
+                || *metadata.level() <= Level::WARN
+                || metadata.target() == AUDIT_TARGET,
         }
     }
 }
@@ -158,7 +163,7 @@ mod tests {
 
     fn lines() -> (Lines, Receiver<Vec<u8>>) {
         let (sender, written) = channel();
-        (Lines::new(Sent(sender)).unwrap(), written)
+        (Lines::new(Sent(sender), true).unwrap(), written)
     }
 
     fn write(lines: &Lines, is_urgent: bool, text: &str) {

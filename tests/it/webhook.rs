@@ -284,7 +284,7 @@ fn what_is_refused_never_reaches_the_app() {
             refused(400, "webhook_body_invalid", "not_an_object"),
         ),
         (
-            state().body(r#"{"a":1,"a":1}"#),
+            state().body(r#"{"CallbackCommand":"State.StateChange","CallbackCommand":1}"#),
             refused(400, "webhook_body_invalid", "duplicate_member"),
         ),
         (
