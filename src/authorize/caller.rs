@@ -17,7 +17,7 @@ use crate::policy::Access;
 use crate::rejection::Rejection;
 use crate::state::{Generation, RenewError, Session};
 use crate::time::UnixTime;
-use crate::token::extract::{Carrier, ExtractError, Extracted};
+use crate::token::extract::{ExtractError, Extracted};
 use crate::token::keys::trust::Trust;
 use crate::token::verify::{Proof, SessionClaims, VerifiedToken, Verifier};
 use crate::token::{BearerToken, TokenError};
@@ -70,11 +70,8 @@ impl Authorizer {
         if passage.access == Access::Webhook {
             return Ok(self.announce(parts, now)?);
         }
-        let find = || {
-            let found = self.extract(parts)?;
-            Ok(found.map(|Extracted { token, carrier }| (token, carrier)))
-        };
-        let Some((token, _)) = needed(parts, passage, find)? else {
+        let find = || self.extract(parts);
+        let Some(Extracted { token, .. }) = needed(parts, passage, find)? else {
             return Ok(Found::nobody());
         };
         let judged = self.verify(&token, now).map_err(Rejection::Token)?;
@@ -344,21 +341,21 @@ impl Judged {
 }
 
 /// What carries the session of a request, where its route looks for one; `find` looks.
-pub(super) fn needed<T>(
+pub(super) fn needed(
     parts: &Parts<'_>,
     passage: &Passage,
-    find: impl FnOnce() -> Result<Option<(T, Carrier)>, Rejection>,
-) -> Result<Option<(T, Carrier)>, Rejection> {
+    find: impl FnOnce() -> Result<Option<Extracted>, Rejection>,
+) -> Result<Option<Extracted>, Rejection> {
     let found = match passage.access {
         Access::Deny => return Err(Rejection::RouteNotFound),
         Access::Public | Access::Webhook => None,
         Access::Optional => find()?,
         Access::Session => Some(find()?.ok_or(Rejection::TokenMissing)?),
     };
-    if let Some((_, carrier)) = &found
+    if let Some(Extracted { carrier, .. }) = found
         && passage.command.is_some()
     {
-        refuse_cross_site(parts, *carrier)?;
+        refuse_cross_site(parts, carrier)?;
     }
     Ok(found)
 }

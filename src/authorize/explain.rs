@@ -145,9 +145,9 @@ impl Authorizer {
         let find = || {
             let extracted = self.extract(parts)?;
             found.carrier = extracted.as_ref().map(|extracted| extracted.carrier);
-            Ok(extracted.map(|Extracted { token, carrier }| (token, carrier)))
+            Ok(extracted)
         };
-        let Some((token, _)) = needed(parts, passage, find)? else {
+        let Some(Extracted { token, .. }) = needed(parts, passage, find)? else {
             return Ok(());
         };
         let verifier = self.verifier.load();
