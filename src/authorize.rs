@@ -39,6 +39,7 @@ use crate::identity::{IdentityMap, UserId};
 use crate::json::{JsonPointer, Object};
 pub use crate::policy::{AnswerRule, Inject, SessionFromResponse};
 use crate::policy::{CanonicalPath, RouteTable, Tolerance};
+use crate::profile::{Profile, ProfileClaims};
 use crate::rejection::Rejection;
 use crate::rest_api::address::Prefix;
 use crate::rest_api::catalog::CommandName;
@@ -152,6 +153,8 @@ pub struct User {
     pub remembered: bool,
     /// The UserSig, where the route hands one out.
     pub login: Option<Login>,
+    /// What Chat is to know of the user, where a UserSig was issued and the settings name claims for it.
+    pub profile: Option<Arc<Profile>>,
 }
 
 /// What a Chat SDK logs in with.
@@ -258,6 +261,8 @@ pub struct Settings {
     pub cap_to_session: bool,
     /// How many users the cache holds.
     pub cache_capacity: NonZeroUsize,
+    /// Where nickname and avatar of users stand, if they are imported into Chat.
+    pub profile: Option<ProfileClaims>,
     /// About how many bytes the memory of verified tokens may take; 0 for none.
     pub token_memory: usize,
 }

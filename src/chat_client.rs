@@ -20,7 +20,8 @@ pub use self::proof::Fault;
 use self::standing::Health;
 pub use self::standing::Standing;
 use crate::identity::UserId;
-use crate::proxy::{ChatAnswer, ChatApi, Kicker};
+use crate::profile::{IMPORT, ImportAnswer, Profile};
+use crate::proxy::{ChatAnswer, ChatApi, Importer, Kicker};
 use crate::rest_api::catalog::Command;
 use crate::rest_api::outcome::{Answer, AnswerError, Class};
 use crate::rest_api::refusal::Refusal;
@@ -114,8 +115,8 @@ impl ChatClient {
     }
 
     /// One attempt whose answer was judged.
-    async fn attempt(&self, command: &Command, body: &[u8]) -> Result<ChatAnswer, Refusal> {
-        let sent = self.send(command.name.as_str(), body).await;
+    async fn attempt(&self, command: &str, body: &[u8]) -> Result<ChatAnswer, Refusal> {
+        let sent = self.send(command, body).await;
         let (call, status, body) = sent.map_err(|failure| match failure {
             Failure::NotSent(_) => Refusal::Unreachable,
             Failure::NoAnswer(_) => Refusal::Timeout,
@@ -125,7 +126,7 @@ impl ChatClient {
         if status != 200 {
             return Err(Refusal::Answer(AnswerError::NotTheApi));
         }
-        let answer = Answer::read(&body, &call.secrets()).map_err(Refusal::Answer)?;
+        let answer = Answer::read(&body, call.secrets()).map_err(Refusal::Answer)?;
         self.health.note(&answer, Instant::now());
         Ok(ChatAnswer { answer, body })
     }
@@ -150,9 +151,10 @@ impl ChatApi for ChatClient {
         if let Some(retry_after) = self.health.pause(Instant::now()) {
             return Err(Refusal::BreakerOpen { retry_after });
         }
-        let first = self.attempt(command, body).await;
+        let name = command.name.as_str();
+        let first = self.attempt(name, body).await;
         match self.may_try_again(command, &first) {
-            true => self.attempt(command, body).await,
+            true => self.attempt(name, body).await,
             false => first,
         }
     }
@@ -166,6 +168,22 @@ impl Kicker for ChatClient {
             Ok((_, status, answer)) => KickAnswer::parse(status, &answer),
             Err(_) => KickAnswer::Unusable,
         }
+    }
+}
+
+#[async_trait]
+impl Importer for ChatClient {
+    async fn import(&self, profile: &Profile) -> ImportAnswer {
+        if let Some(retry_after) = self.health.pause(Instant::now()) {
+            return ImportAnswer::Paused { retry_after };
+        }
+        let attempt = self.attempt(IMPORT, profile.body().as_bytes()).await;
+        let answer = attempt.map(|attempt| attempt.answer);
+        if answer.is_ok_and(|answer| answer.class == Class::SignAgain) {
+            // For the attempt after this one; whether it was time for that is the signer's.
+            let _ = self.signer.renew(UnixTime::from(SystemTime::now()));
+        }
+        ImportAnswer::of(&answer)
     }
 }
 

@@ -4,9 +4,14 @@
 
 mod check;
 mod commands;
+mod completions;
+mod config;
 mod demo;
 mod explain;
+mod fixtures;
+mod health;
 mod inspect;
+mod man;
 mod mint;
 mod run;
 mod sandbox;
@@ -17,7 +22,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{self, Config, LoadError, Site};
+use crate::config::{Config, LoadError, Site};
+use crate::secret;
 use crate::telemetry;
 
 /// Gives an existing app Tencent Cloud Chat login without a change in the app.
@@ -48,6 +54,11 @@ enum Command {
     Mint(mint::Mint),
     Inspect(inspect::Inspect),
     Commands(commands::Commands),
+    Fixtures(fixtures::Fixtures),
+    Health(health::Health),
+    Config(config::Inspection),
+    Completions(completions::Completions),
+    Man(man::Manual),
 }
 
 /// What a command failed with, beyond what it has printed.
@@ -59,9 +70,9 @@ enum CliError {
     /// Something that was asked for is wrong.
     #[error("{0}")]
     Refused(String),
-    /// The answer is no, and was printed.
+    /// The answer was printed, and this is its exit code.
     #[error("refused")]
-    Told,
+    Told(u8),
     /// Arguments that mean nothing together.
     #[error("{0}")]
     Usage(String),
@@ -79,10 +90,8 @@ enum CliError {
 impl CliError {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(LoadError::Invalid(_))
-            | Self::Refused(_)
-            | Self::Told
-            | Self::Start(_) => 1,
+            Self::Config(LoadError::Invalid(_)) | Self::Refused(_) | Self::Start(_) => 1,
+            Self::Told(code) => *code,
             Self::Config(LoadError::Unreadable { .. } | LoadError::Unsettled { .. })
             | Self::Usage(_)
             | Self::Unreadable { .. }
@@ -93,6 +102,7 @@ impl CliError {
 
 /// Parses the command line, runs the command and gives the process's exit code.
 pub fn main() -> ExitCode {
+    secret::forbid_dumps();
     let result = match Cli::parse().command {
         Command::Run(command) => command.run(),
         Command::Check(command) => command.run(),
@@ -102,6 +112,11 @@ pub fn main() -> ExitCode {
         Command::Mint(command) => command.run(),
         Command::Inspect(command) => command.run(),
         Command::Commands(command) => command.run(),
+        Command::Fixtures(command) => command.run(),
+        Command::Health(command) => command.run(),
+        Command::Config(command) => command.run(),
+        Command::Completions(command) => command.run(),
+        Command::Man(command) => command.run(),
     };
     telemetry::flush();
     match result {
@@ -110,7 +125,7 @@ pub fn main() -> ExitCode {
         Err(CliError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             ExitCode::SUCCESS
         }
-        Err(error @ CliError::Told) => ExitCode::from(error.exit_code()),
+        Err(error @ CliError::Told(_)) => ExitCode::from(error.exit_code()),
         Err(error) => {
             let _ = writeln!(io::stderr(), "{error}");
             ExitCode::from(error.exit_code())
@@ -122,7 +137,7 @@ pub fn main() -> ExitCode {
 #[derive(clap::Args)]
 struct ConfigFile {
     /// The configuration file
-    #[arg(short, long, value_name = "FILE", env = "USERSIG_PROXY_CONFIG")]
+    #[arg(short, long, value_name = "FILE", env = CONFIG_VARIABLE)]
     config: PathBuf,
 }
 
@@ -161,5 +176,17 @@ fn choose_site(config: Config, name: Option<&str>) -> Result<Site, CliError> {
 }
 
 fn load(path: &Path) -> Result<Config, CliError> {
-    config::load(path, &|name| std::env::var(name).ok()).map_err(CliError::Config)
+    read(path).map_err(CliError::Config)
 }
+
+fn read(path: &Path) -> Result<Config, LoadError> {
+    crate::config::load(path, &variable)
+}
+
+/// A variable of the environment.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+const PROGRAM: &str = env!("CARGO_PKG_NAME");
+const CONFIG_VARIABLE: &str = "USERSIG_PROXY_CONFIG";

@@ -5,19 +5,23 @@
 //! `parse` gives it meaning, `secrets` follows the references, `watch` sees when any of it changes. Nothing here knows the
 //! proxy: `server` joins the two.
 
+mod asked;
 mod audit;
+mod effective;
 mod error;
 mod files;
 mod listen;
 mod load;
 mod parse;
 mod raw;
+mod schema;
 mod secrets;
+mod traces;
 mod upstream;
 mod watch;
 
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,15 +29,20 @@ use std::time::Duration;
 use http::HeaderName;
 
 pub use self::audit::{Audit, AuditTarget, OnAuditFailure};
+pub use self::effective::Effective;
 pub use self::error::{Diagnostic, Diagnostics, LoadError};
 pub use self::listen::{Certificate, Listen, ListenAddress, ListenShape, Listener, Transport};
-pub use self::load::{load, load_watched};
+pub use self::load::{effective, load, load_watched, ops_address};
+pub use self::parse::DEFAULT_OPS;
+pub use self::schema::schema;
+pub use self::traces::Traces;
 pub use self::upstream::{Authority, Balance, HealthCheck, HealthRequest, ServerAddress, Upstream};
 pub use self::watch::{Fingerprint, Watched};
 use crate::authorize;
 use crate::identity::ReservedNames;
 use crate::policy::HostName;
 use crate::rest_api::{self, sign::Endpoint};
+use crate::state::fleet;
 use crate::state::revocation::Revocations;
 use crate::token::keys::Algorithm;
 use crate::token::keys::location::Location;
@@ -53,14 +62,25 @@ pub struct Config {
     pub runtime: Runtime,
     /// What is logged and how.
     pub log: Log,
-    /// The file in which logouts and renewals survive a restart, if there is one.
-    pub store: Option<PathBuf>,
+    /// Where logouts, renewals and budgets are kept beside the memory of the process.
+    pub store: Store,
     /// Where the audit of REST calls goes; to the log when that is not said.
     pub audit: Option<Audit>,
+    /// Where the traces of requests go; nowhere when that is not said.
+    pub traces: Option<Traces>,
     /// The sites; at least one, no two with the same name or host.
     pub sites: Vec<Site>,
     /// What works and should be looked at.
     pub warnings: Vec<Diagnostic>,
+}
+
+/// Where the state of the process is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Store {
+    /// The file in which logouts and renewals survive a restart, if there is one.
+    pub file: Option<PathBuf>,
+    /// What the nodes of a fleet share them and the budgets in, if there are several.
+    pub redis: Option<fleet::Settings>,
 }
 
 /// An app with all that concerns it. Sites share nothing but the process.
@@ -95,6 +115,8 @@ pub struct Site {
 pub struct Runtime {
     /// Worker threads; `None` is one for each core.
     pub threads: Option<NonZeroUsize>,
+    /// How many requests may be under way at the same time.
+    pub max_requests: NonZeroUsize,
     /// The largest request body in bytes, declared or streamed; an upgraded connection has no such limit.
     pub max_body: u64,
     /// The largest answer in bytes that is held back to write a login into it.
@@ -115,6 +137,8 @@ pub struct Runtime {
     pub grace_period: Duration,
     /// After the grace period: how long until what still runs is cut.
     pub shutdown_timeout: Duration,
+    /// Where a new process takes the listeners over.
+    pub upgrade_socket: Option<PathBuf>,
 }
 
 /// What is logged and how.
@@ -163,6 +187,17 @@ pub struct Chat {
     pub endpoint: Option<Endpoint>,
     /// Every name that no user may be given; `admin` is one of them.
     pub reserved: Arc<ReservedNames>,
+    /// How profiles of users are imported, if they are; then `endpoint` is there.
+    pub imports: Option<ProfileImports>,
+}
+
+/// How profiles of users are imported into Chat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProfileImports {
+    /// How many calls a second this process makes for it.
+    pub per_second: NonZeroU32,
+    /// How many profiles may wait.
+    pub queue_capacity: NonZeroUsize,
 }
 
 /// Where an issuer publishes its keys, and how they are kept fresh.

@@ -16,6 +16,7 @@ use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use serde_json::json;
 
+use crate::page::Page;
 use crate::time::UnixTime;
 use login::Login;
 pub use session::{
@@ -31,12 +32,16 @@ pub const MAX_BODY_BYTES: usize = 16 * 1024;
 #[derive(Clone, Debug)]
 pub struct DemoApp {
     keys: DemoKeys,
+    page: Page,
 }
 
 impl DemoApp {
     /// The app, signing its sessions with `keys`.
     pub fn new(keys: DemoKeys) -> Self {
-        Self { keys }
+        Self {
+            keys,
+            page: Page::new(PAGE),
+        }
     }
 
     /// Answers one request. A HEAD request is answered like GET without the body.
@@ -51,7 +56,7 @@ impl DemoApp {
     fn dispatch(&self, request: &Request<Bytes>, now: UnixTime) -> Response<Bytes> {
         let headers = request.headers();
         match (request.uri().path(), request.method()) {
-            ("/", &Method::GET | &Method::HEAD) => answer::html(PAGE),
+            ("/", &Method::GET | &Method::HEAD) => self.page.answer(),
             ("/public", &Method::GET | &Method::HEAD) => public(headers),
             ("/api/me", &Method::GET | &Method::HEAD) => self.me(headers, now),
             ("/api/login", &Method::POST) => self.login(request.body(), now),

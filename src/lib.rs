@@ -26,6 +26,7 @@
 //!               = Permit
 //!             authorize once more      after a wait, seconds at most: for a key that the token names and nobody knows yet,
 //!                                      for a kick of the user that is under way
+//!             profiles::offer          nickname and avatar of a user who was issued a UserSig: to Chat, in the background
 //!           proxy::rest_call           (REST calls only) read the body, rest_api::{policy, admit, group_role, budget},
 //!                                      chat_client; one record in the audit, also of calls that were refused above
 //!   ─▶ Chat                            ✗ 400 · 403 · 413 · 429 · 502 · 503 · 504
@@ -48,18 +49,23 @@
 //!
 //! | layer | modules | may use |
 //! |---|---|---|
-//! | core | `time` `secret` `json` `token` `identity` `usersig` `policy` `rest_api` `webhook` `state` `rejection` `authorize` | no framework, file, environment, socket or clock: time is an argument |
+//! | core | `time` `secret` `json` `page` `profile` `token` `identity` `usersig` `policy` `rest_api` `webhook` `state` `rejection` `authorize` `trace_context` | no framework, file, environment, socket or clock: time is an argument |
 //! | config | `config` | core, files, environment |
 //! | metrics | `metrics` | core |
 //! | edge | `proxy` | core, `metrics`, Pingora |
+//! | around | `state::local` `state::redis` | core, files or network: they keep and share what `state` knows |
 //! | around | `key_source` | core, network |
-//! | around | `chat_client` | core, `proxy` (whose `Kicker` and `ChatApi` it is), network |
+//! | around | `chat_client` | core, `proxy` (whose `Kicker`, `Importer` and `ChatApi` it is), network |
 //! | around | `audit` | core, `metrics`, `proxy` (whose `Audit` it is), files |
+//! | around | `traces` | core, `metrics`, `proxy` (whose `Traces` it is), network |
+//! | around | `status_page` | core, `metrics` |
 //! | around | `telemetry` `sandbox` `demo` | core |
 //! | joint | `server` | all of the above |
 //! | commands | `cli` | all of the above |
+//! | text | `guide` | nothing |
 //!
-//! A test reads the sources and fails when an import breaks this.
+//! A test reads the sources and fails when an import breaks this. What is above config is left out under `cfg(fuzzing)`: the fuzz
+//! targets (`tests/fuzz`) need no framework.
 //!
 //! # The words
 //!
@@ -69,28 +75,47 @@
 //! admit, map, issue, inject, reject, respond.
 
 pub mod authorize;
+pub mod guide;
 pub mod identity;
 pub mod json;
+#[cfg(not(fuzzing))]
+pub mod page;
 pub mod policy;
+pub mod profile;
 pub mod rejection;
 pub mod rest_api;
 pub mod secret;
 pub mod state;
 pub mod time;
 pub mod token;
+pub mod trace_context;
 pub mod usersig;
 pub mod webhook;
 
+#[cfg(not(fuzzing))]
 pub mod cli;
 pub mod config;
+#[cfg(not(fuzzing))]
 pub mod metrics;
 
+#[cfg(not(fuzzing))]
 pub mod audit;
+#[cfg(not(fuzzing))]
 pub mod chat_client;
+#[cfg(not(fuzzing))]
 pub mod key_source;
+#[cfg(not(fuzzing))]
 pub mod proxy;
 
+#[cfg(not(fuzzing))]
 pub mod demo;
+#[cfg(not(fuzzing))]
 pub mod sandbox;
+#[cfg(not(fuzzing))]
 pub mod server;
+#[cfg(not(fuzzing))]
+pub mod status_page;
+#[cfg(not(fuzzing))]
 pub mod telemetry;
+#[cfg(not(fuzzing))]
+pub mod traces;

@@ -1,28 +1,39 @@
-//! Counters and histograms in Prometheus' text form, all labels from closed sets and all series created at zero.
+//! Counters and histograms in Prometheus' text form, all labels from closed sets. All series are created at zero,
+//! but for those of routes beyond the first 256 of a site.
 //!
 //! Nothing here holds a user, path, token or address. The edge counts; the ops listener renders.
 
 mod audit;
 mod certificates;
 mod config;
+mod in_flight;
 mod key_sets;
 mod labels;
 mod outcomes;
+mod profiles;
+mod requests;
 mod rest_calls;
+mod store;
 mod token_memory;
+mod traces;
 mod upstreams;
 mod webhooks;
 
-use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
-};
+use std::sync::OnceLock;
+
+use prometheus::proto::MetricFamily;
+use prometheus::{Encoder, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 
 pub use self::audit::AuditMetrics;
 pub use self::config::ConfigMetrics;
+pub use self::in_flight::{InFlight, Place};
 pub use self::key_sets::KeySetMetrics;
 pub use self::outcomes::{AnswerOutcome, KickOutcome, Outcome};
+pub use self::profiles::{ImportOutcome, ProfileMetrics};
 pub use self::rest_calls::RestCallMetrics;
+pub use self::store::StoreMetrics;
 pub use self::token_memory::TokenMemoryMetrics;
+pub use self::traces::TraceMetrics;
 pub use self::upstreams::UpstreamMetrics;
 pub use self::webhooks::{WebhookMetrics, WebhookOutcome};
 use crate::token::TokenError;
@@ -32,8 +43,8 @@ use crate::usersig::cache::Lookup;
 /// All series of the process.
 pub struct Metrics {
     registry: Registry,
-    requests: IntCounterVec,
-    duration: HistogramVec,
+    requests: requests::RequestMetrics,
+    in_flight: InFlight,
     verifications: IntCounterVec,
     lookups: IntCounterVec,
     evictions: IntCounterVec,
@@ -49,6 +60,9 @@ pub struct Metrics {
     certificates: certificates::CertificateMetrics,
     upstreams: UpstreamMetrics,
     webhooks: WebhookMetrics,
+    profiles: ProfileMetrics,
+    traces: TraceMetrics,
+    store: OnceLock<StoreMetrics>,
 }
 
 impl Metrics {
@@ -56,6 +70,7 @@ impl Metrics {
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let metrics = Self {
+            in_flight: InFlight::new(&registry)?,
             key_sets: KeySetMetrics::new(&registry)?,
             config: ConfigMetrics::new(&registry)?,
             rest_calls: RestCallMetrics::new(&registry)?,
@@ -64,13 +79,11 @@ impl Metrics {
             certificates: certificates::CertificateMetrics::new(&registry)?,
             upstreams: UpstreamMetrics::new(&registry)?,
             webhooks: WebhookMetrics::new(&registry)?,
+            profiles: ProfileMetrics::new(&registry)?,
+            traces: TraceMetrics::new(&registry)?,
+            store: OnceLock::new(),
             registry,
-            requests: counters(
-                "requests_total",
-                "Requests by site, route and outcome",
-                &["site", "route", "outcome"],
-            )?,
-            duration: durations()?,
+            requests: requests::RequestMetrics::default(),
             verifications: counters(
                 "token_verifications_total",
                 "Session tokens judged, by site, algorithm and result",
@@ -110,7 +123,7 @@ impl Metrics {
             )?,
         };
         metrics.register()?;
-        metrics.create_route(NO_SITE, NO_ROUTE);
+        metrics.requests.create(NO_SITE, [NO_ROUTE]);
         Ok(metrics)
     }
 
@@ -121,10 +134,8 @@ impl Metrics {
         routes: impl IntoIterator<Item = &'a str>,
         upstreams: impl IntoIterator<Item = &'a str>,
     ) {
-        routes
-            .into_iter()
-            .for_each(|route| self.create_route(site, route));
-        self.create_route(site, NO_ROUTE);
+        self.requests.create(site, [NO_ROUTE]);
+        self.requests.create(site, routes);
         for upstream in upstreams {
             for code in UPSTREAM_CODES {
                 self.upstream_failures
@@ -137,7 +148,6 @@ impl Metrics {
     /// Ends the series of a site that is gone. A request of it that is still under way begins some of them anew.
     pub fn remove_site(&self, site: &str) {
         let counters = [
-            &self.requests,
             &self.verifications,
             &self.lookups,
             &self.evictions,
@@ -148,23 +158,19 @@ impl Metrics {
         for counters in counters {
             labels::remove_site(counters, site);
         }
-        labels::remove_site(&self.duration, site);
+        self.requests.remove_site(site);
         labels::remove_site(&self.cached_users, site);
         self.key_sets.remove_site(site);
         self.rest_calls.remove_site(site);
         self.token_memory.remove_site(site);
         self.webhooks.remove_site(site);
+        self.profiles.remove_site(site);
     }
 
     /// Counts a finished request. `site` and `route` are labels that [`create_site`](Self::create_site) was given, or
     /// [`NO_SITE`] and [`NO_ROUTE`].
     pub fn count_request(&self, site: &str, route: &str, outcome: Outcome, seconds: f64) {
-        self.requests
-            .with_label_values(&[site, route, outcome.as_str()])
-            .inc();
-        self.duration
-            .with_label_values(&[site, route])
-            .observe(seconds);
+        self.requests.count(site, route, outcome, seconds);
     }
 
     /// Counts a session token that was good.
@@ -219,6 +225,11 @@ impl Metrics {
             .set(i64::try_from(users).unwrap_or(i64::MAX));
     }
 
+    /// The number of requests that are under way.
+    pub fn in_flight(&self) -> &InFlight {
+        &self.in_flight
+    }
+
     /// The series of the configuration.
     pub fn config(&self) -> &ConfigMetrics {
         &self.config
@@ -239,9 +250,34 @@ impl Metrics {
         &self.audit
     }
 
+    /// Creates the series of the store of a fleet, for these operations and results.
+    pub fn create_store<'a>(
+        &self,
+        operations: impl IntoIterator<Item = &'a str>,
+        results: impl IntoIterator<Item = &'a str> + Clone,
+    ) -> Result<StoreMetrics, prometheus::Error> {
+        let series = StoreMetrics::new(&self.registry, operations, results)?;
+        Ok(self.store.get_or_init(|| series).clone())
+    }
+
+    /// The series of the store, if there is one for the fleet.
+    pub fn store(&self) -> Option<&StoreMetrics> {
+        self.store.get()
+    }
+
     /// The series of webhooks.
     pub fn webhooks(&self) -> &WebhookMetrics {
         &self.webhooks
+    }
+
+    /// The series of profiles that are imported into Chat.
+    pub fn profiles(&self) -> &ProfileMetrics {
+        &self.profiles
+    }
+
+    /// The series of traces.
+    pub fn traces(&self) -> &TraceMetrics {
+        &self.traces
     }
 
     /// The series of published key sets.
@@ -254,17 +290,21 @@ impl Metrics {
         &self.upstreams
     }
 
+    /// All series at this moment.
+    pub fn gather(&self) -> Vec<MetricFamily> {
+        self.registry.gather()
+    }
+
     /// All series in Prometheus' text format 0.0.4.
     pub fn render(&self) -> Vec<u8> {
         let mut text = Vec::new();
         // Writing into memory fails only on a series without a name or help, which none is.
-        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
+        let _ = TextEncoder::new().encode(&self.gather(), &mut text);
         text
     }
 
     fn register(&self) -> Result<(), prometheus::Error> {
-        self.registry.register(Box::new(self.requests.clone()))?;
-        self.registry.register(Box::new(self.duration.clone()))?;
+        self.requests.register(&self.registry)?;
         self.registry
             .register(Box::new(self.verifications.clone()))?;
         self.registry.register(Box::new(self.lookups.clone()))?;
@@ -275,14 +315,6 @@ impl Metrics {
         self.registry.register(Box::new(self.kicks.clone()))?;
         self.registry
             .register(Box::new(self.upstream_failures.clone()))
-    }
-
-    fn create_route(&self, site: &str, route: &str) {
-        self.duration.with_label_values(&[site, route]);
-        for outcome in Outcome::all() {
-            self.requests
-                .with_label_values(&[site, route, outcome.as_str()]);
-        }
     }
 
     fn create_logins(&self, site: &str) {
@@ -319,17 +351,6 @@ fn counters(
     labels: &[&str],
 ) -> Result<IntCounterVec, prometheus::Error> {
     IntCounterVec::new(Opts::new(name(short_name), help), labels)
-}
-
-fn durations() -> Result<HistogramVec, prometheus::Error> {
-    let options = HistogramOpts::new(
-        name("request_duration_seconds"),
-        "Time from the end of the request header to the end of the answer",
-    );
-    HistogramVec::new(
-        options.buckets(DURATION_BUCKETS.to_vec()),
-        &["site", "route"],
-    )
 }
 
 fn lookup_name(lookup: Lookup) -> &'static str {
@@ -425,6 +446,7 @@ mod tests {
         for site in ["a", "b"] {
             metrics.create_site(site, ["default"], ["app"]);
             metrics.key_sets().create(site, "issuer", ["changed"]);
+            metrics.profiles().create(site);
         }
         let with_both = metrics.render();
         metrics.remove_site("a");
@@ -433,6 +455,7 @@ mod tests {
         assert!(left.contains(r#"site="b""#), "{left}");
         metrics.create_site("a", ["default"], ["app"]);
         metrics.key_sets().create("a", "issuer", ["changed"]);
+        metrics.profiles().create("a");
         assert_eq!(metrics.render(), with_both);
         metrics.remove_site("a");
         metrics.remove_site("b");

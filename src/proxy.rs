@@ -17,21 +17,26 @@ mod audit;
 mod context;
 mod cors;
 mod counting;
+mod crowd;
 mod failure;
 mod forwarding;
+mod header_time;
 mod headers;
 mod hosts;
 mod inject;
+mod joined;
 mod keys;
 mod known_roles;
 mod limits;
 mod login_body;
 mod logout;
+mod profiles;
 mod request;
 mod resolver;
 mod respond;
 mod rest_call;
 mod site;
+mod trace;
 mod trial;
 mod upstream;
 mod webhook;
@@ -43,6 +48,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
@@ -51,6 +57,7 @@ use pingora::{Error, ErrorType, Result};
 
 use crate::authorize::{Caller, Permit, Refusal, Target};
 use crate::metrics::Metrics;
+use crate::rejection::Rejection;
 
 pub use access::redacted;
 pub use audit::{ABORTED, ALLOWED, Audit, AuditRecord, Keeping, fingerprint};
@@ -59,12 +66,15 @@ pub use cors::AllowedOrigins;
 pub use forwarding::{ForwardingRules, peer_of};
 pub use headers::InjectedNames;
 pub use hosts::Hosts;
+pub use joined::Joined;
 pub use keys::KeyRefresher;
 pub use known_roles::KnownRoles;
 pub use limits::Limits;
 pub use logout::{Keeper, Kicker, Logouts};
-pub use rest_call::{ChatAnswer, ChatApi, RestGateway};
+pub use profiles::{Importer, ProfileImports, Profiles};
+pub use rest_call::{CallBudgets, ChatAnswer, ChatApi, RestGateway};
 pub use site::{Bounds, Site, SiteSettings, Sites};
+pub use trace::{Span, Traces};
 pub use trial::{Trial, TrialError};
 pub use upstream::{
     Balance, Check, CheckRequest, Location, MAX_ATTEMPTS, Roots, RootsError, Thresholds, Timeouts,
@@ -73,8 +83,11 @@ pub use upstream::{
 
 use audit::Strangers;
 use context::Decision;
+use crowd::Crowd;
+use failure::internal;
 use forwarding::Provenance;
 use respond::REQUEST_ID;
+use trace::Trace;
 
 /// The reverse proxy for the sites that are current.
 pub struct UserSigProxy {
@@ -84,6 +97,7 @@ pub struct UserSigProxy {
     audit: Arc<dyn Audit>,
     strangers: Strangers,
     no_origins: AllowedOrigins,
+    traces: Option<Arc<dyn Traces>>,
 }
 
 impl UserSigProxy {
@@ -102,7 +116,14 @@ impl UserSigProxy {
             audit,
             strangers: Strangers::default(),
             no_origins: AllowedOrigins::default(),
+            traces: None,
         }
+    }
+
+    /// The same, with its requests traced.
+    #[must_use]
+    pub fn traced(self, traces: Option<Arc<dyn Traces>>) -> Self {
+        Self { traces, ..self }
     }
 
     /// Finds the request's site, which then decides about it.
@@ -119,8 +140,15 @@ impl UserSigProxy {
         };
         bounds.limit_waiting(session);
         ctx.site = site.as_ref().ok().cloned();
+        let place = self.metrics.in_flight().enter();
+        let crowd = Crowd::of(place.taken(), bounds.max_requests);
+        ctx.place = Some(place);
+        if crowd == Crowd::TooMany {
+            return Err(Rejection::Overloaded.into());
+        }
         limits::check(session, &bounds.limits)?;
-        site?.decide_after_kick(session, ctx.now).await
+        let permit = site?.decide_after_kick(session, ctx.now).await?;
+        crowd.admit(permit)
     }
 
     /// Answers what is ours to answer; `false` means that the request goes to the app.
@@ -161,12 +189,6 @@ impl UserSigProxy {
             },
         }
     }
-
-    /// The origins that may read our own answer to a request.
-    fn origins<'a>(&'a self, ctx: &'a RequestContext) -> &'a AllowedOrigins {
-        let site = ctx.site.as_ref();
-        site.map_or(&self.no_origins, |site| &site.settings.origins)
-    }
 }
 
 #[async_trait]
@@ -188,6 +210,10 @@ impl ProxyHttp for UserSigProxy {
     ) -> Result<bool> {
         ctx.start();
         ctx.provenance = Provenance::of(session, &self.forwarding);
+        ctx.trace = self.traces.as_deref().map(|traces| {
+            let is_trusted = ctx.provenance.is_trusted();
+            Trace::begin(session, traces, is_trusted)
+        });
         ctx.plain_loopback = request::is_plain_loopback(session, &self.forwarding);
         let decision = self.decide(session, ctx).await;
         ctx.decision = match decision {
@@ -269,7 +295,10 @@ impl ProxyHttp for UserSigProxy {
         request::complete_host(session, request)?;
         request::join_cookies(session, request)?;
         upstream::name_host(request)?;
-        request.insert_header(REQUEST_ID, ctx.request_id.to_string())?;
+        request.insert_header(REQUEST_ID, ctx.request_id.as_str())?;
+        if let Some(trace) = &ctx.trace {
+            trace.tell(request)?;
+        }
         self.prepare_request(request, ctx)?;
         match ctx.injection() {
             Some(injection) => {
@@ -313,7 +342,12 @@ impl ProxyHttp for UserSigProxy {
         ctx: &mut RequestContext,
     ) -> Result<()> {
         match response.status.is_informational() {
-            true => Ok(()),
+            true => {
+                if response.status == StatusCode::SWITCHING_PROTOCOLS {
+                    ctx.place = None;
+                }
+                Ok(())
+            }
             false => {
                 self.filter_answer(session, response, ctx)?;
                 if let Some(webhook) = &mut ctx.webhook {
@@ -332,8 +366,16 @@ impl ProxyHttp for UserSigProxy {
         end_of_stream: bool,
         ctx: &mut RequestContext,
     ) -> Result<Option<Duration>> {
-        self.filter_body(body, end_of_stream, ctx)?;
-        Ok(None)
+        self.filter_body(body, end_of_stream, ctx).map(|()| None)
+    }
+
+    async fn response_trailer_filter(
+        &self,
+        session: &mut Session,
+        _trailers: &mut HeaderMap,
+        ctx: &mut RequestContext,
+    ) -> Result<Option<Bytes>> {
+        self.end_body(session, ctx).await
     }
 
     async fn fail_to_proxy(
@@ -379,8 +421,4 @@ impl ProxyHttp for UserSigProxy {
     fn request_summary(&self, _: &Session, ctx: &RequestContext) -> String {
         format!("request {}", ctx.request_id)
     }
-}
-
-fn internal() -> Box<Error> {
-    Error::explain(ErrorType::InternalError, "a stage of the walk was skipped")
 }

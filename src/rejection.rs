@@ -72,13 +72,15 @@ pub enum Rejection {
     UpstreamTimeout,
     /// The app's answer is not HTTP, or broke off.
     UpstreamInvalid,
+    /// There are more requests under way than the proxy takes.
+    Overloaded,
     /// The fault is ours.
     Internal,
 }
 
 impl Rejection {
     /// Every public code, for counters that exist from the start.
-    pub const CODES: [&'static str; 43] = [
+    pub const CODES: [&'static str; 44] = [
         "host_invalid",
         "unknown_host",
         "path_ambiguous",
@@ -121,6 +123,7 @@ impl Rejection {
         "upstream_unreachable",
         "upstream_timeout",
         "upstream_invalid",
+        "overloaded",
         "internal",
     ];
 
@@ -169,6 +172,7 @@ impl Rejection {
             Self::UpstreamUnreachable => "The app cannot be reached.",
             Self::UpstreamTimeout => "The app did not answer in time.",
             Self::UpstreamInvalid => "The app did not send a complete answer.",
+            Self::Overloaded => "There are too many requests at the moment. Try again.",
             Self::Internal => "The proxy could not handle the request.",
         }
     }
@@ -193,6 +197,7 @@ impl Rejection {
             | Self::UpstreamUnreachable
             | Self::UpstreamTimeout
             | Self::UpstreamInvalid
+            | Self::Overloaded
             | Self::Internal => None,
             Self::RestApi(refusal) => refusal.reason(),
             Self::Webhook(error) => Some(error.reason()),
@@ -237,6 +242,7 @@ impl Rejection {
             | Self::UpstreamUnreachable
             | Self::UpstreamTimeout
             | Self::UpstreamInvalid
+            | Self::Overloaded
             | Self::Internal => None,
         }
     }
@@ -247,7 +253,7 @@ impl Rejection {
             Self::RenewedTooSoon { retry_after } | Self::UserSigTooEarly { retry_after } => {
                 Some(retry_after.as_secs().max(1))
             }
-            Self::Token(TokenError::KeysUnavailable) => Some(1),
+            Self::Token(TokenError::KeysUnavailable) | Self::Overloaded => Some(1),
             Self::RestApi(refusal) => refusal.retry_after(),
             Self::Webhook(error) => error.retry_after(),
             Self::HostInvalid(_)
@@ -305,6 +311,7 @@ impl Rejection {
             Self::UpstreamUnreachable => (StatusCode::BAD_GATEWAY, "upstream_unreachable"),
             Self::UpstreamTimeout => (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout"),
             Self::UpstreamInvalid => (StatusCode::BAD_GATEWAY, "upstream_invalid"),
+            Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
     }
@@ -378,6 +385,7 @@ mod tests {
             Rejection::UpstreamUnreachable,
             Rejection::UpstreamTimeout,
             Rejection::UpstreamInvalid,
+            Rejection::Overloaded,
             Rejection::Internal,
         ]
     }
@@ -387,6 +395,67 @@ mod tests {
         let codes: Vec<_> = samples().iter().map(Rejection::code).collect();
         assert_eq!(codes, Rejection::CODES);
     }
+
+    /// What clients rely on. A status or code that changes here changes the interface, and the README's table with it.
+    #[test]
+    fn every_refusal_keeps_its_status_and_code() {
+        let found = samples();
+        let found = found.iter().map(|rejection| {
+            let status = rejection.status().as_u16();
+            format!("{status} {}", rejection.code())
+        });
+        assert_eq!(found.clone().count(), KEPT.len());
+        for (found, kept) in found.zip(KEPT) {
+            assert_eq!(found, kept);
+        }
+    }
+
+    const KEPT: [&str; 44] = [
+        "400 host_invalid",
+        "421 unknown_host",
+        "400 path_ambiguous",
+        "400 request_invalid",
+        "414 uri_too_long",
+        "431 header_too_large",
+        "413 body_too_large",
+        "404 route_not_found",
+        "405 method_not_allowed",
+        "401 token_missing",
+        "400 token_conflict",
+        "401 token_invalid",
+        "401 token_expired",
+        "503 keys_unavailable",
+        "403 access_denied",
+        "403 cross_site",
+        "403 command_unknown",
+        "403 command_not_allowed",
+        "403 acting_account_not_allowed",
+        "403 body_not_allowed",
+        "403 group_role_not_allowed",
+        "504 group_role_unknown",
+        "400 body_invalid",
+        "429 budget_used_up",
+        "503 chat_paused",
+        "503 audit_unavailable",
+        "502 chat_unreachable",
+        "504 chat_timeout",
+        "502 chat_invalid",
+        "400 webhook_query_invalid",
+        "403 webhook_other_app",
+        "403 webhook_time_invalid",
+        "403 webhook_sign_invalid",
+        "400 webhook_body_invalid",
+        "409 webhook_repeated",
+        "503 webhook_memory_full",
+        "403 user_not_mapped",
+        "429 renewed_too_soon",
+        "503 usersig_too_early",
+        "502 upstream_unreachable",
+        "504 upstream_timeout",
+        "502 upstream_invalid",
+        "503 overloaded",
+        "500 internal",
+    ];
 
     #[test]
     fn every_401_carries_a_challenge() {

@@ -8,6 +8,7 @@ mod answer;
 mod archive;
 mod attempts;
 mod calls;
+mod client;
 mod control;
 mod credentials;
 mod failure;
@@ -29,6 +30,7 @@ use crate::time::UnixTime;
 use crate::usersig::SdkAppId;
 use crate::usersig::ring::KeyRing;
 pub use answer::Answer;
+pub use client::{Heard, Listener};
 use failure::Failure;
 use state::State;
 
@@ -58,14 +60,19 @@ impl Sandbox {
 
     /// The same with an administrator, who may call the REST API and is an account.
     pub fn with_admin(self, name: &str) -> Self {
-        if let Ok(admin) = UserId::parse(name, &ReservedNames::default()) {
-            // Cannot fail: there is room for the first account.
-            let _ = self.state.lock().chat.import(admin);
-        }
         Self {
             admin: Some(name.to_owned()),
-            ..self
+            ..self.with_account(name)
         }
+    }
+
+    /// The same with an account of this name, if one can have it.
+    pub fn with_account(self, name: &str) -> Self {
+        if let Ok(user) = UserId::parse(name, &ReservedNames::default()) {
+            // An error means that there is no room for it, and then nothing else works either.
+            let _ = self.state.lock().chat.import(user);
+        }
+        self
     }
 
     /// Answers one request. A HEAD request is answered like GET without the body.
@@ -88,9 +95,19 @@ impl Sandbox {
                 let logged_in = self.login(&mut state, request.body(), now);
                 Some(answer::chat(logged_in))
             }
+            ("/sandbox/send", &Method::POST) => {
+                Some(answer::rest(self.send(&mut state, request.body(), now)))
+            }
+            ("/sandbox/events", &Method::POST) => {
+                match self.listen(&mut state, request.body(), now) {
+                    Ok(listener) => return answer::lines(listener),
+                    Err(failure) => Some(answer::chat::<()>(Err(failure))),
+                }
+            }
             ("/sandbox/fail", _) => control::fail(&mut state, request),
             ("/sandbox/calls", method) => control::calls(&mut state, method),
-            ("/sandbox/" | "/healthz" | "/sandbox/login", _) => None,
+            ("/sandbox/" | "/healthz", _) => None,
+            ("/sandbox/login" | "/sandbox/send" | "/sandbox/events", _) => None,
             _ => return self.rest(&mut state, request, now),
         };
         Answer::Respond(response.unwrap_or_else(no_such_resource))
@@ -104,10 +121,12 @@ fn no_such_resource() -> Response<Bytes> {
 const ABOUT: &str = "\
 This is the sandbox of usersig-proxy: a stand-in for the Tencent Cloud Chat backend,
 made for demos, tests and load tests. It is not Chat: nothing here reaches Tencent, nobody receives
-the messages, and it forgets when it ends. It holds 100000 accounts, 1000 groups of 2000 members, the newest
+the messages, and it forgets when it ends. It holds 1000000 accounts, 1000 groups of 2000 members, the newest
 100000 messages (64 MiB) and the newest 1000 calls (8 MiB).
 
 POST   /sandbox/login  {\"UserID\": \"...\", \"UserSig\": \"...\", \"SDKAppID\": 1400000000}
+POST   /sandbox/send   the same with To_Account, MsgRandom and MsgBody: a message of that user
+POST   /sandbox/events the same: what the user hears, one line of JSON each, until the login ends
 POST   /v4/<service>/<command>?sdkappid=&identifier=&usersig=&random=&contenttype=json  {...}
          im_open_login_svc    account_import multiaccount_import account_check account_delete kick
          openim               query_online_status sendmsg batchsendmsg admin_getroammsg admin_msgwithdraw

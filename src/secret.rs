@@ -40,9 +40,52 @@ impl fmt::Debug for SecretBytes {
     }
 }
 
+/// Keeps the memory of this process, which holds keys, out of core dumps, and from other processes of the same user. Where
+/// the system has no such thing, nothing happens.
+pub fn forbid_dumps() {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        // It fails for no process that asks for itself.
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::fmt::{Display, LowerHex, UpperHex};
+    use std::ops::Deref;
+
+    use serde::Serialize;
+    use static_assertions::{assert_impl_all, assert_not_impl_any};
+
     use super::*;
+    use crate::identity::DigestKey;
+    use crate::rest_api::sign::SignedUri;
+    use crate::token::BearerToken;
+    use crate::usersig::{SecretKey, UserSig};
+    use crate::webhook::Tokens;
+
+    /// Whatever would print one of these, or give its bytes away without a name to search for, does not compile. What is
+    /// printed of each with `Debug` is tested beside it.
+    macro_rules! assert_tells_nothing {
+        ($($secret:ty),+ $(,)?) => {$(
+            assert_not_impl_any!($secret: Display, LowerHex, UpperHex, Serialize, Deref, Into<String>, Into<Vec<u8>>);
+            assert_not_impl_any!($secret: AsRef<[u8]>, AsRef<str>, PartialEq<str>, PartialEq<[u8]>);
+        )+};
+    }
+    assert_tells_nothing!(
+        SecretBytes,
+        SecretKey,
+        UserSig,
+        BearerToken,
+        SignedUri,
+        DigestKey,
+        Tokens
+    );
+
+    // An HMAC's state is that of its hash.
+    assert_impl_all!(sha2::block_api::Sha256VarCore: zeroize::ZeroizeOnDrop);
 
     #[test]
     fn debug_shows_nothing_of_the_bytes() {

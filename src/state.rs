@@ -7,14 +7,19 @@
 //!
 //! The two run in opposite order, so that whoever sees the new generation also sees the denial, and a UserSig that was
 //! in flight carries the old one. [`State`] is memory only: no file, no clock, short locks. A store beside it
-//! ([`local`]) takes its [`Change`]s and gives them back after a restart. The edge logs out and kicks; the authorizer asks.
+//! ([`local`]) takes its [`Change`]s and gives them back after a restart, another ([`redis`]) brings those of other nodes. The
+//! edge logs out and kicks; the authorizer asks.
 
+pub mod fleet;
 pub mod kick;
 pub mod local;
+#[cfg(not(fuzzing))]
+pub mod redis;
 pub mod revocation;
 
 mod change;
 mod session;
+mod sharing;
 mod tokens;
 mod users;
 
@@ -26,7 +31,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 pub use self::change::{Change, DamagedChange};
-use self::change::{Key, Outbox};
+use self::change::{Key, Kicks, Outbox, Reader};
 use self::kick::KickTicket;
 use self::revocation::{Enforced, Revocations};
 pub use self::session::{Session, TokenId};
@@ -41,7 +46,10 @@ pub struct State {
     users: Users,
     revocations: ArcSwap<Revocations>,
     enforced: Mutex<Enforced>,
+    /// For the file.
     outbox: Outbox,
+    /// For the other nodes.
+    shared: Outbox,
 }
 
 /// How much a [`State`] may hold. Beyond it, what would end soonest goes first.
@@ -143,6 +151,7 @@ impl State {
             revocations: ArcSwap::default(),
             enforced: Mutex::default(),
             outbox,
+            shared: Outbox::closed(),
         }
     }
 
@@ -184,7 +193,7 @@ impl State {
         // Again: a logout denies before it raises, so one that came in between shows here or raises after us.
         self.admit(session)?;
         self.count_login(session.user());
-        self.outbox.add(Key::User(*session.user()));
+        self.note(Key::User(*session.user()));
         Ok(generation)
     }
 
@@ -196,18 +205,18 @@ impl State {
         if self.users.count_logout(session.user(), now, until) {
             for id in session.token_ids() {
                 self.tokens.insert(id, until);
-                self.outbox.add(Key::Token(id));
+                self.note(Key::Token(id));
             }
         }
         let ticket = self.users.start_kick(session.user(), now);
-        self.outbox.add(Key::User(*session.user()));
+        self.note(Key::User(*session.user()));
         ticket
     }
 
     /// Notes that Chat answered a kick with `ErrorCode` 0 at `now`: nothing issued until then is handed out again.
     pub fn kick_landed(&self, ticket: &KickTicket, now: UnixTime) -> Generation {
         let generation = self.users.kick_landed(ticket, now);
-        self.outbox.add(Key::User(ticket.user));
+        self.note(Key::User(ticket.user));
         generation
     }
 
@@ -232,7 +241,7 @@ impl State {
     /// Later it would void what the login gets. As any that a login came since, it is not tried again.
     pub fn hurry_kick(&self, user: &UserId) -> Option<KickTicket> {
         let ticket = self.users.hurry_kick(user)?;
-        self.outbox.add(Key::User(*user));
+        self.note(Key::User(*user));
         Some(ticket)
     }
 
@@ -253,10 +262,10 @@ impl State {
         self.revocations.store(Arc::clone(&revocations));
         let difference = self.enforced.lock().follow(&revocations);
         for subject in difference.changed {
-            self.outbox.add(Key::Enforced(subject));
+            self.note(Key::Enforced(subject));
         }
         let raise = |user: &UserId| {
-            self.outbox.add(Key::User(*user));
+            self.note(Key::User(*user));
             self.users.queue_kick(user, now)
         };
         difference.users.iter().map(raise).collect()
@@ -292,7 +301,7 @@ impl State {
     pub fn take_changes(&self) -> Vec<Change> {
         let keys = self.outbox.take();
         keys.into_iter()
-            .filter_map(|key| self.look_up(key))
+            .filter_map(|key| self.look_up(key, Reader::File))
             .collect()
     }
 
@@ -306,29 +315,34 @@ impl State {
 
     /// Takes in what an earlier process wrote, with the kicks that it still wanted.
     pub fn restore(&self, change: Change) {
-        self.take_in(change, true);
+        self.take_in(change, Kicks::Ours);
     }
 
     /// Takes in what another process wrote meanwhile. The order does not matter, and twice is as good as once.
     pub fn absorb(&self, change: Change) {
-        self.take_in(change, false);
+        self.take_in(change, Kicks::Others);
     }
 
-    fn take_in(&self, change: Change, with_kick: bool) {
+    fn take_in(&self, change: Change, kicks: Kicks) {
         match change {
             Change::Token { id, until } => self.tokens.insert(id, until),
-            Change::User(user) => self.users.take_in(&user, with_kick),
+            Change::User(user) => self.users.take_in(&user, kicks),
             Change::Enforced(subject) => self.enforced.lock().take_in(subject),
         }
     }
 
-    fn look_up(&self, key: Key) -> Option<Change> {
+    fn note(&self, key: Key) {
+        self.outbox.add(&key);
+        self.shared.add(&key);
+    }
+
+    fn look_up(&self, key: Key, reader: Reader) -> Option<Change> {
         match key {
             Key::Token(id) => {
                 let until = self.tokens.until(&id)?;
                 Some(Change::Token { id, until })
             }
-            Key::User(user) => self.users.change(&user).map(Change::User),
+            Key::User(user) => self.users.change(&user, reader).map(Change::User),
             Key::Enforced(subject) => Some(Change::Enforced(subject)),
         }
     }
@@ -348,7 +362,7 @@ impl State {
 
     fn count_login(&self, user: &UserId) {
         if self.users.count_login(user) {
-            self.outbox.add(Key::User(*user));
+            self.note(Key::User(*user));
         }
     }
 }

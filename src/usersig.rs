@@ -8,6 +8,7 @@
 
 pub mod cache;
 pub mod decode;
+mod deflate;
 pub mod encode;
 pub mod ring;
 pub mod room;
@@ -50,9 +51,10 @@ impl fmt::Display for SdkAppId {
 /// The application's secret key, ready to sign.
 ///
 /// The key is the text that the console shows: its ASCII characters are the HMAC key, not the bytes that the hexadecimal
-/// digits spell. Only the keyed HMAC state is kept, it is wiped on drop, and nothing prints it.
+/// digits spell. Only the keyed HMAC state is kept, in one place that clones share; it is wiped with the last of them, and
+/// nothing prints it.
 #[derive(Clone)]
-pub struct SecretKey(Hmac<Sha256>);
+pub struct SecretKey(Arc<Hmac<Sha256>>);
 
 /// Why a text cannot be the secret key. No variant carries any of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -90,7 +92,7 @@ impl SecretKey {
             return Err(SecretKeyError::TooShort);
         }
         Hmac::new_from_slice(text.as_bytes())
-            .map(Self)
+            .map(|mac| Self(Arc::new(mac)))
             .map_err(|_| SecretKeyError::BadCharacter)
     }
 
@@ -101,12 +103,16 @@ impl SecretKey {
 
     /// HMAC-SHA256 of `text` under this key.
     fn sign(&self, text: &[u8]) -> [u8; 32] {
-        self.0.clone().chain_update(text).finalize().into_bytes().0
+        let mut mac = Hmac::clone(&self.0);
+        mac.update(text);
+        mac.finalize().into_bytes().0
     }
 
     /// Whether `mac` is the HMAC-SHA256 of `text`, compared in constant time.
     fn verifies(&self, text: &[u8], mac: &[u8]) -> bool {
-        self.0.clone().chain_update(text).verify_slice(mac).is_ok()
+        let mut own = Hmac::clone(&self.0);
+        own.update(text);
+        own.verify_slice(mac).is_ok()
     }
 }
 

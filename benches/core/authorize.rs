@@ -1,24 +1,15 @@
 //! The whole decision about a request, from its path to the cached UserSig.
 
 use std::hint::black_box;
-use std::num::NonZeroUsize;
-use std::sync::Arc;
 
 use criterion::Criterion;
-use http::{HeaderMap, Method};
-use usersig_proxy::authorize::{
-    Authorizer, Caller, ClaimRules, Parts, Permit, Preflight, Refusal, Settings,
-};
-use usersig_proxy::policy::{
-    Access, CanonicalPath, Fallback, Matching, Route, RouteTable, Tolerance,
-};
+use usersig_proxy::authorize::Caller;
 use usersig_proxy::rejection::Rejection;
-use usersig_proxy::state::{Limits, State};
 use usersig_proxy::token::TokenError;
 use usersig_proxy::token::keys::Algorithm;
 
-use crate::fixtures::{App, DAY, NOW, SUBJECT, headers, issuer, route, sources};
-use crate::identity::identity_map;
+use crate::fixtures::{App, SUBJECT, headers};
+use crate::site::{PUBLIC_PATH, SESSION_PATH, authorize, authorizer};
 
 pub(crate) fn bench(criterion: &mut Criterion) {
     bench_sessions(criterion);
@@ -70,65 +61,3 @@ fn bench_without_user(criterion: &mut Criterion) {
         });
     }
 }
-
-fn authorize(
-    authorizer: &Authorizer,
-    path: &'static str,
-    headers: &HeaderMap,
-) -> Result<Permit, Refusal> {
-    let parts = Parts {
-        method: &Method::GET,
-        host: Some("app.example.com"),
-        path: black_box(path).as_bytes(),
-        query: Some("page=2"),
-        headers,
-        websocket: false,
-        has_body: false,
-    };
-    authorizer.authorize(&parts, NOW)
-}
-
-fn authorizer(app: &App, token_memory: usize) -> Authorizer {
-    let settings = Settings {
-        rest_api: None,
-        webhooks: None,
-        routes: route_table(),
-        tolerance: Tolerance::default(),
-        preflight: Preflight::Forward,
-        endpoint: Some(CanonicalPath::parse(b"/_chat/usersig", Tolerance::default()).unwrap()),
-        sources: sources(),
-        verifier: app.verifier(),
-        claim_rules: vec![ClaimRules {
-            require: vec![],
-            identity: identity_map(vec![]),
-        }],
-        issuer: issuer(),
-        min_remaining: DAY,
-        cap_to_session: false,
-        cache_capacity: NonZeroUsize::new(10_000).unwrap(),
-        token_memory,
-    };
-    Authorizer::new(settings, Arc::new(State::in_memory(Limits::default())))
-}
-
-fn route_table() -> RouteTable {
-    let routes: Vec<Route> = [
-        ("/", Access::Public),
-        ("/login", Access::Public),
-        ("/assets/{*rest}", Access::Public),
-        ("/api/{*rest}", Access::Session),
-        ("/api/v1/status", Access::Public),
-        ("/api/v1/rooms/{room}/messages", Access::Session),
-        ("/internal/{*rest}", Access::Deny),
-    ]
-    .map(|(pattern, access)| route(pattern, access))
-    .into();
-    let fallback = Fallback {
-        access: Access::Deny,
-        upstream: 0,
-    };
-    RouteTable::build(routes, fallback, Matching::default()).unwrap()
-}
-
-const SESSION_PATH: &str = "/api/v1/rooms/27149/messages";
-const PUBLIC_PATH: &str = "/assets/app.3f9c2b.js";

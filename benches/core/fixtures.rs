@@ -1,17 +1,22 @@
-//! Users, keys, tokens and routes that several groups measure with; all of them made up.
+//! Users, keys and tokens that several groups measure with; all of them made up.
 
+use std::num::NonZeroUsize;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use http::{HeaderMap, header};
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
-use usersig_proxy::identity::{ReservedNames, UserId};
-use usersig_proxy::policy::{Access, Inject, Methods, Pattern, Route};
+use usersig_proxy::identity::{IdentityMap, ReservedNames, SubjectType, Transform, UserId};
+use usersig_proxy::json::JsonPointer;
 use usersig_proxy::secret::SecretBytes;
+use usersig_proxy::state::Generation;
 use usersig_proxy::time::UnixTime;
 use usersig_proxy::token::extract::{TokenSource, TokenSources};
+use usersig_proxy::token::keys::trust::{KeyFingerprint, Trust, TrustedKeys};
 use usersig_proxy::token::keys::{Algorithm, KeySet, ShortSecret};
-use usersig_proxy::token::verify::{TokenIssuer, Verifier};
+use usersig_proxy::token::verify::{Fractions, TokenIssuer, Verifier};
+use usersig_proxy::usersig::cache::{KeyVersion, Signing, UserSigCache};
 use usersig_proxy::usersig::{Issuer, Lifetime, SdkAppId, SecretKey};
 
 pub(crate) const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
@@ -125,25 +130,9 @@ impl App {
             audience: vec![AUDIENCE.to_owned()],
             algorithms: vec![self.algorithm],
             keys: self.keys.clone(),
+            fractions: Fractions::Refuse,
         };
         Verifier::new(vec![issuer], Duration::from_secs(30), DAY).unwrap()
-    }
-}
-
-/// A route for every method that injects into the request.
-pub(crate) fn route(pattern: &str, access: Access) -> Route {
-    Route {
-        name: pattern.into(),
-        host: None,
-        pattern: Pattern::parse(pattern).unwrap(),
-        methods: Methods::Any,
-        access,
-        inject: Inject {
-            request_headers: access == Access::Session,
-            ..Inject::default()
-        },
-        answer: None,
-        upstream: 0,
     }
 }
 
@@ -170,6 +159,51 @@ pub(crate) fn sources() -> TokenSources {
         name: "session".to_owned(),
     };
     TokenSources::new(vec![header, cookie]).unwrap()
+}
+
+/// A map of `sub` with the usual two reserved names.
+pub(crate) fn identity_map(transforms: Vec<Transform>) -> IdentityMap {
+    IdentityMap::new(
+        JsonPointer::parse("/sub").unwrap(),
+        SubjectType::Text,
+        transforms,
+        Arc::new(ReservedNames::new(["administrator", "admin"])),
+    )
+}
+
+/// The first users.
+pub(crate) fn users(count: u64) -> Vec<UserId> {
+    (0..count).map(user_id).collect()
+}
+
+/// What a UserSig is asked for with.
+pub(crate) fn signing(issuer: &Issuer) -> Signing<'_> {
+    Signing {
+        issuer,
+        key_version: KeyVersion::default(),
+        generation: Generation::FIRST,
+        session_end: None,
+        trust: Trust {
+            key: TRUSTED.0,
+            keys: &TRUSTED.1,
+        },
+    }
+}
+
+/// Never asked: nothing changes them.
+static TRUSTED: LazyLock<(KeyFingerprint, TrustedKeys)> = LazyLock::new(|| {
+    let key = KeyFingerprint::of("bench", b"the only one");
+    (key, TrustedKeys::new(vec![key]))
+});
+
+/// A cache of `capacity` users that all of `users` have asked, in order.
+pub(crate) fn filled(users: &[UserId], capacity: u64) -> UserSigCache {
+    let (issuer, capacity) = (issuer(), usize::try_from(capacity).unwrap());
+    let cache = UserSigCache::new(NonZeroUsize::new(capacity).unwrap(), DAY);
+    for user in users {
+        cache.get_or_issue(user, &signing(&issuer), NOW).unwrap();
+    }
+    cache
 }
 
 fn rsa() -> (EncodingKey, Option<&'static [u8]>) {

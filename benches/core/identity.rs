@@ -1,14 +1,13 @@
 //! From verified claims to a UserID.
 
 use std::hint::black_box;
-use std::sync::Arc;
 
 use criterion::Criterion;
-use usersig_proxy::identity::{DigestKey, IdentityMap, ReservedNames, SubjectType, Transform};
-use usersig_proxy::json::{JsonPointer, parse_object};
+use usersig_proxy::identity::{DigestKey, Transform};
+use usersig_proxy::json::parse_object;
 use usersig_proxy::secret::SecretBytes;
 
-use crate::fixtures::{SUBJECT, claims};
+use crate::fixtures::{SUBJECT, claims, identity_map};
 
 pub(crate) fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("identity/map");
@@ -24,16 +23,6 @@ pub(crate) fn bench(criterion: &mut Criterion) {
         });
     }
     group.finish();
-}
-
-/// A map of `sub` with the usual two reserved names.
-pub(crate) fn identity_map(transforms: Vec<Transform>) -> IdentityMap {
-    IdentityMap::new(
-        JsonPointer::parse("/sub").unwrap(),
-        SubjectType::Text,
-        transforms,
-        Arc::new(ReservedNames::new(["administrator", "admin"])),
-    )
 }
 
 fn digest() -> Transform {

@@ -2,21 +2,16 @@
 
 use std::cell::LazyCell;
 use std::hint::black_box;
-use std::num::NonZeroUsize;
-use std::sync::LazyLock;
 
 use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion};
 use flate2::{Compress, Compression, FlushCompress};
 use usersig_proxy::identity::UserId;
-use usersig_proxy::state::Generation;
-use usersig_proxy::token::keys::trust::{KeyFingerprint, Trust, TrustedKeys};
-use usersig_proxy::usersig::Issuer;
-use usersig_proxy::usersig::cache::{KeyVersion, Lookup, Signing, UserSigCache};
+use usersig_proxy::usersig::cache::Lookup;
 use usersig_proxy::usersig::decode::Decoded;
 use usersig_proxy::usersig::encode::Fields;
 
-use crate::fixtures::{DAY, NOW, issuer, secret_key, user_id};
+use crate::fixtures::{NOW, filled, issuer, secret_key, signing, user_id, users};
 
 pub(crate) fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("usersig");
@@ -126,25 +121,6 @@ fn bench_misses(group: &mut BenchmarkGroup<'_, WallTime>) {
     });
 }
 
-fn signing(issuer: &Issuer) -> Signing<'_> {
-    Signing {
-        issuer,
-        key_version: KeyVersion::default(),
-        generation: Generation::FIRST,
-        session_end: None,
-        trust: Trust {
-            key: TRUSTED.0,
-            keys: &TRUSTED.1,
-        },
-    }
-}
-
-/// Never asked: nothing changes them.
-static TRUSTED: LazyLock<(KeyFingerprint, TrustedKeys)> = LazyLock::new(|| {
-    let key = KeyFingerprint::of("bench", b"the only one");
-    (key, TrustedKeys::new(vec![key]))
-});
-
 fn fields(user: &UserId) -> Fields<'_> {
     Fields {
         identifier: user.as_str(),
@@ -153,20 +129,6 @@ fn fields(user: &UserId) -> Fields<'_> {
         expire: issuer().lifetime().as_secs(),
         userbuf: None,
     }
-}
-
-fn users(count: u64) -> Vec<UserId> {
-    (0..count).map(user_id).collect()
-}
-
-/// A cache of `capacity` users that all of `users` have asked, in order.
-fn filled(users: &[UserId], capacity: u64) -> UserSigCache {
-    let (issuer, capacity) = (issuer(), usize::try_from(capacity).unwrap());
-    let cache = UserSigCache::new(NonZeroUsize::new(capacity).unwrap(), DAY);
-    for user in users {
-        cache.get_or_issue(user, &signing(&issuer), NOW).unwrap();
-    }
-    cache
 }
 
 const HOT_USERS: u64 = 1_000;

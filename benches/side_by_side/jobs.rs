@@ -1,409 +1,144 @@
-//! The jobs, and the rounds in which the proxy and its peers do them in turn.
+//! Each job, done by the proxy, by what it is compared with and by peers.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
-use tempfile::TempDir;
-
-use super::app::SEEN;
-use super::load::{self, Load};
+use super::app::BODY_BYTES;
+use super::check;
+use super::job::Job;
+use super::load::Load;
+use super::options::Options;
 use super::peers;
-use super::process::{Process, free_address};
-use super::tokens::{self, AUDIENCE, ISSUER, SECRET, Signing};
+use super::report::{COLUMNS, Table, cells};
+use super::rounds::{self, Figures, Supply};
+use super::subjects::{Subject, World};
+use super::tokens::TokenFile;
 
-/// What is measured, and how long.
-pub(crate) struct Options {
-    names: Vec<String>,
-    rounds: usize,
-    seconds: u64,
-    users: u64,
-    storm: u64,
-    peers: bool,
-}
-
-impl Options {
-    pub(crate) fn parse(arguments: &[&str]) -> Self {
-        let mut options = Self {
-            names: Vec::new(),
-            rounds: 7,
-            seconds: 2,
-            users: 1000,
-            storm: 0,
-            peers: true,
-        };
-        let mut arguments = arguments.iter();
-        while let Some(argument) = arguments.next() {
-            let mut number = || {
-                let value = arguments.next().and_then(|value| value.parse().ok());
-                value.unwrap_or_else(|| panic!("{argument} needs a number"))
-            };
-            match *argument {
-                "--bench" => {}
-                "--rounds" => options.rounds = usize::try_from(number()).unwrap(),
-                "--seconds" => options.seconds = number(),
-                "--users" => options.users = number(),
-                "--no-peers" => options.peers = false,
-                name if name.starts_with('-') => panic!("unknown option {name}"),
-                name => options.names.push(name.to_owned()),
-            }
-        }
-        // More new users than any round can ask for; every round of a subject gets its own.
-        options.storm = 60_000 * options.seconds * (options.rounds as u64 + 1);
-        options
+/// Runs the jobs that are wanted, and prints the table.
+pub(crate) fn run(options: &Options, world: &World) {
+    let wanted = Job::ALL.map(|job| options.wants(&job.name()));
+    if !wanted.contains(&true) {
+        return;
     }
-
-    fn wants(&self, job: &str) -> bool {
-        self.names.is_empty() || self.names.iter().any(|name| job.contains(name.as_str()))
+    let mut table = Table::new(&[["job", "subject"].as_slice(), &COLUMNS].concat());
+    for (job, _) in Job::ALL.iter().zip(wanted).filter(|(_, wanted)| *wanted) {
+        measure(*job, options, world, &mut table);
+    }
+    if options.write && !wanted.contains(&false) {
+        table.put_into_readme("jobs");
     }
 }
 
-/// What the proxy is asked to do.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Job {
-    /// A public route: nothing but passing through.
-    Pass,
-    /// Users whose tokens and UserSigs are known.
-    Hot(Signing),
-    /// Every request is of a user who was never seen.
-    Storm(Signing),
-    /// Every token has the signature of another one.
-    Forged,
-    /// No token at all.
-    Missing,
-}
-
-impl Job {
-    const ALL: [Self; 10] = [
-        Self::Pass,
-        Self::Hot(Signing::Hs256),
-        Self::Hot(Signing::Rs256),
-        Self::Hot(Signing::Es256),
-        Self::Hot(Signing::EdDsa),
-        Self::Storm(Signing::Hs256),
-        Self::Storm(Signing::Rs256),
-        Self::Storm(Signing::Es256),
-        Self::Forged,
-        Self::Missing,
-    ];
-
-    fn name(self) -> String {
-        match self {
-            Self::Pass => "pass".to_owned(),
-            Self::Hot(signing) => format!("hot/{}", signing.name()),
-            Self::Storm(signing) => format!("storm/{}", signing.name()),
-            Self::Forged => "refuse/forged".to_owned(),
-            Self::Missing => "refuse/missing".to_owned(),
+fn measure(job: Job, options: &Options, world: &World, table: &mut Table) {
+    let mut supply = JobSupply::new(job, options, world);
+    let load = job.load(supply.tokens.as_ref());
+    let bare = world.bare();
+    let mut others = vec![world.proxy(&job.settings())];
+    if options.peers {
+        others.extend(peers::of(job, options.users, world));
+    }
+    if job == Job::Pass {
+        // How far two of the same are apart is the error of everything here.
+        others.push(world.bare().named("bare Pingora again"));
+    }
+    // It refuses nobody.
+    let bare_load = Load {
+        status: 200,
+        ..load.clone()
+    };
+    let load_of = |subject: &Subject| match subject.does_the_job {
+        true => &load,
+        false => &bare_load,
+    };
+    for subject in others.iter().chain([&bare]) {
+        for line in 0..CHECKED {
+            let answer = check::fetch(subject, load_of(subject), line, world.folder());
+            job.judge(&answer, line as u64, BODY_BYTES, subject.does_the_job);
         }
     }
-
-    fn signing(self) -> Signing {
-        match self {
-            Self::Hot(signing) | Self::Storm(signing) => signing,
-            Self::Pass | Self::Forged | Self::Missing => Signing::Hs256,
-        }
+    let mut bare_figures = warmed(&bare, &bare_load, job, options, &mut supply);
+    let mut rows = Vec::new();
+    for subject in &others {
+        let mut figures = warmed(subject, load_of(subject), job, options, &mut supply);
+        let pair = [(&bare, &bare_load), (subject, load_of(subject))];
+        rounds::in_pairs(pair, &mut figures, options.length(), &mut supply);
+        bare_figures.cpu_us.extend(&figures.bare_cpu_us);
+        rows.push((subject.name, figures));
     }
-
-    fn status(self) -> u16 {
-        match self {
-            Self::Pass | Self::Hot(_) | Self::Storm(_) => 200,
-            Self::Forged | Self::Missing => 401,
-        }
-    }
-
-    fn target(self) -> &'static str {
-        match self {
-            Self::Pass => "/public/items?page=2",
-            _ => "/api/items?page=2",
-        }
-    }
-
-    fn load(self, folder: &Path, options: &Options) -> Load {
-        let count = match self {
-            Self::Pass | Self::Missing => None,
-            Self::Hot(_) | Self::Forged => Some(options.users),
-            Self::Storm(_) => Some(options.storm),
-        };
-        let tokens = count.map(|count| {
-            let path = folder.join(format!("{}.tokens", self.name().replace('/', "-")));
-            let is_forged = self == Self::Forged;
-            tokens::write(&path, self.signing(), 0..count, is_forged);
-            (path, count)
-        });
-        Load {
-            target: self.target(),
-            tokens,
-            status: self.status(),
-        }
+    bare_figures.bare_cpu_us.clone_from(&bare_figures.cpu_us);
+    for (name, figures) in std::iter::once((bare.name, bare_figures)).chain(rows) {
+        let names = [job.name(), name.to_owned()];
+        table.row(names.into_iter().chain(cells(&figures)));
     }
 }
 
-/// One of those that do a job in turn.
-struct Subject {
-    name: &'static str,
-    process: Process,
-    /// Processor time for each request, in microseconds, a round each.
-    cpu_us: Vec<f64>,
-    per_second: Vec<f64>,
-    p99_us: Vec<f64>,
-}
-
-/// Runs the jobs that are wanted and prints the table.
-pub(crate) fn run(options: &Options) {
-    load::need_wrk();
-    let folder = TempDir::new().unwrap();
-    let app = start_app(folder.path());
-    println!(
-        "| job | subject | µs CPU a request | against bare Pingora | range | requests/s | p99 µs | RSS MiB |"
-    );
-    println!("|---|---|---|---|---|---|---|---|");
-    for job in Job::ALL {
-        if options.wants(&job.name()) {
-            measure(job, options, &app, folder.path());
-        }
-    }
-}
-
-fn measure(job: Job, options: &Options, app: &Process, folder: &Path) {
-    let load = job.load(folder, options);
-    let mut subjects = vec![
-        Subject::new("bare Pingora", start_bare(app, folder)),
-        Subject::new("usersig-proxy", start_proxy(job.signing(), app, folder)),
-    ];
-    if options.peers
-        && matches!(
-            job,
-            Job::Pass | Job::Hot(Signing::Hs256) | Job::Storm(Signing::Hs256)
-        )
-    {
-        let peer = peers::nginx_lua(app.address, CORE, options.users, folder);
-        subjects.extend(peer.map(|process| Subject::new("nginx + LuaJIT", process)));
-    }
-    for subject in &subjects {
-        check(job, &load, subject, folder);
-    }
-    // The first round warms everything up and does not count; with very many users it goes on until all are known.
-    let warm_seconds = match job {
-        Job::Hot(_) => (options.users / 15_000).max(options.seconds),
+/// A round that does not count, and one of the subject alone; with very many users the first goes on until all are known.
+fn warmed(
+    subject: &Subject,
+    load: &Load,
+    job: Job,
+    options: &Options,
+    supply: &mut dyn Supply,
+) -> Figures {
+    let seconds = match job {
+        Job::Hot(_) => (options.users / 10_000).max(options.seconds),
         _ => options.seconds,
     };
-    let mut skipped = 0;
-    for round in 0..=options.rounds {
-        let mut most = 0;
-        for subject in &mut subjects {
-            let seconds = if round == 0 {
-                warm_seconds
-            } else {
-                options.seconds
-            };
-            let load = match (job, subject.name) {
-                // It refuses nobody.
-                (Job::Forged | Job::Missing, "bare Pingora") => &Load {
-                    status: 200,
-                    ..load.clone()
-                },
-                _ => &load,
-            };
-            let requests = subject.round(load, seconds, skipped, round > 0);
-            most = most.max(requests);
-        }
-        if matches!(job, Job::Storm(_)) {
-            // Every subject meets the same users, and none twice.
-            skipped += most + 2000;
-            assert!(
-                skipped + most < options.storm,
-                "too few tokens for another round"
-            );
-        }
-    }
-    report(job, &subjects);
+    rounds::alone(subject, load, seconds, supply);
+    rounds::alone(subject, load, options.seconds, supply)
 }
 
-impl Subject {
-    fn new(name: &'static str, process: Process) -> Self {
+/// The tokens of a job: the same ones, or for a storm always new ones.
+struct JobSupply {
+    tokens: Option<TokenFile>,
+    is_storm: bool,
+    used: u64,
+    /// Requests a second, so far.
+    fastest: u64,
+    seconds: u64,
+}
+
+impl JobSupply {
+    fn new(job: Job, options: &Options, world: &World) -> Self {
+        let tokens = job.tokens(options.users);
+        let tokens = tokens.map(|tokens| {
+            let mut file = world.token_file(&job.name(), tokens);
+            file.grow(match tokens.users {
+                u64::MAX => CHECKED as u64,
+                users => users,
+            });
+            file
+        });
         Self {
-            name,
-            process,
-            cpu_us: Vec::new(),
-            per_second: Vec::new(),
-            p99_us: Vec::new(),
+            tokens,
+            is_storm: matches!(job, Job::Storm(_)),
+            used: CHECKED as u64,
+            fastest: FIRST_GUESS,
+            seconds: 0,
+        }
+    }
+}
+
+impl Supply for JobSupply {
+    fn before(&mut self, seconds: u64) -> u64 {
+        self.seconds = seconds;
+        match &mut self.tokens {
+            Some(tokens) if self.is_storm => {
+                tokens.grow(self.used + 2 * self.fastest * seconds);
+                self.used
+            }
+            _ => 0,
         }
     }
 
-    fn round(&mut self, load: &Load, seconds: u64, skip: u64, counts: bool) -> u64 {
-        let before = self.process.cpu_ns();
-        let ran = load.run(self.process.address, seconds, skip);
-        let spent = self.process.cpu_ns() - before;
-        if counts {
-            self.cpu_us
-                .push(spent as f64 / 1000.0 / ran.requests as f64);
-            self.per_second.push(ran.per_second);
-            self.p99_us.push(ran.p99_us);
+    fn after(&mut self, requests: u64) {
+        if let Some(tokens) = self.tokens.as_ref().filter(|_| self.is_storm) {
+            // Some more were under way at its end.
+            self.used += requests + 1000;
+            assert!(self.used <= tokens.count, "too few tokens for a round");
+            self.fastest = self.fastest.max(requests / self.seconds.max(1));
         }
-        ran.requests
     }
 }
 
-fn report(job: Job, subjects: &[Subject]) {
-    let bare = &subjects[0].cpu_us;
-    for subject in subjects {
-        let ratios = subject
-            .cpu_us
-            .iter()
-            .zip(bare)
-            .map(|(one, bare)| one / bare);
-        let mut ratios: Vec<f64> = ratios.collect();
-        ratios.sort_by(f64::total_cmp);
-        println!(
-            "| {} | {} | {:.1} | {:.2} | {:.2}–{:.2} | {:.0} | {:.0} | {} |",
-            job.name(),
-            subject.name,
-            median(&subject.cpu_us),
-            median(&ratios),
-            ratios[0],
-            ratios[ratios.len() - 1],
-            median(&subject.per_second),
-            median(&subject.p99_us),
-            subject.process.resident_bytes() >> 20,
-        );
-    }
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    match sorted.len() {
-        0 => f64::NAN,
-        length if length % 2 == 1 => sorted[length / 2],
-        length => (sorted[length / 2 - 1] + sorted[length / 2]) / 2.0,
-    }
-}
-
-/// One answer of the job, looked at: what is timed must be the work that is meant.
-fn check(job: Job, load: &Load, subject: &Subject, folder: &Path) {
-    let mut curl = Command::new("curl");
-    curl.args(["-s", "-D", "-", "-o"]).arg(folder.join("body"));
-    if let Some((path, _)) = &load.tokens {
-        let text = fs::read_to_string(path).unwrap();
-        let token = text.lines().next().unwrap();
-        curl.arg("-H").arg(format!("Authorization: Bearer {token}"));
-    }
-    curl.arg(format!("http://{}{}", subject.process.address, load.target));
-    let output = curl.output().expect("needs curl");
-    let head = String::from_utf8_lossy(&output.stdout).to_ascii_lowercase();
-    let is_bare = subject.name == "bare Pingora";
-    let status = if is_bare { 200 } else { job.status() };
-    assert!(
-        head.starts_with(&format!("http/1.1 {status}")),
-        "{} {}: {head}",
-        job.name(),
-        subject.name
-    );
-    let user = match job {
-        Job::Hot(_) | Job::Storm(_) if !is_bare => tokens::subject(0),
-        _ => "-".to_owned(),
-    };
-    if status == 200 {
-        assert!(
-            head.contains(&format!("{SEEN}: {user}\r\n")),
-            "{} {}: {head}",
-            job.name(),
-            subject.name
-        );
-        let injected = head.contains("\r\nx-chat-usersig: ej");
-        assert_eq!(
-            injected,
-            user != "-",
-            "{} {}: {head}",
-            job.name(),
-            subject.name
-        );
-        let body = fs::metadata(folder.join("body")).unwrap().len();
-        assert_eq!(body, super::app::BODY_BYTES as u64);
-    }
-}
-
-fn start_app(folder: &Path) -> Process {
-    let address = free_address();
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["app", &address.to_string()]);
-    Process::start(command, load::CORE, address, &folder.join("app.log"))
-}
-
-fn start_bare(app: &Process, folder: &Path) -> Process {
-    let address = free_address();
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["bare", &address.to_string(), &app.address.to_string()]);
-    Process::start(command, CORE, address, &folder.join("bare.log"))
-}
-
-fn start_proxy(signing: Signing, app: &Process, folder: &Path) -> Process {
-    let address = free_address();
-    let config = folder.join("proxy.toml");
-    write_secret(&folder.join("chat-key"), peers::CHAT_KEY);
-    write_secret(&folder.join("session-secret"), SECRET);
-    let keys = match signing.public_key() {
-        Some(path) => format!("{{ public_key = {:?} }}", path.to_str().unwrap()),
-        None => "{ secret = { file = \"session-secret\" } }".to_owned(),
-    };
-    let text = format!(
-        r#"
-[listen]
-http = ["{address}"]
-[ops]
-listen = "{ops}"
-[runtime]
-threads = 1
-[[upstream]]
-name = "app"
-servers = ["http://{app}"]
-[chat]
-sdk_app_id = {SDK_APP_ID}
-secret_key = {{ file = "chat-key" }}
-admin = "administrator"
-[session]
-from = [{{ header = "Authorization", scheme = "Bearer" }}, {{ cookie = "session" }}]
-[[session.issuer]]
-name = "app"
-issuer = "{ISSUER}"
-audience = ["{AUDIENCE}"]
-algorithms = ["{algorithm}"]
-keys = {keys}
-[identity]
-reserved = ["administrator"]
-[routes]
-default_access = "deny"
-[[route]]
-match = {{ path = "/public/{{*rest}}" }}
-access = "public"
-[[route]]
-match = {{ path = "/api/{{*rest}}" }}
-access = "session"
-inject = {{ request_headers = true, response_headers = true }}
-[usersig_endpoint]
-"#,
-        ops = free_address(),
-        app = app.address,
-        algorithm = signing.name(),
-    );
-    fs::write(&config, text).unwrap();
-    let mut command = Command::new(proxy_program());
-    command.arg("run").arg("--config").arg(&config);
-    Process::start(command, CORE, address, &folder.join("proxy.log"))
-}
-
-/// The program, or the one that the environment names: to compare two builds.
-fn proxy_program() -> PathBuf {
-    let other = std::env::var_os("USERSIG_PROXY_PROGRAM");
-    other.map_or_else(|| env!("CARGO_BIN_EXE_usersig-proxy").into(), PathBuf::from)
-}
-
-fn write_secret(path: &Path, text: &str) {
-    use std::os::unix::fs::PermissionsExt;
-    fs::write(path, text).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
-}
-
-/// The core of what is measured.
-const CORE: usize = 1;
-pub(crate) const SDK_APP_ID: u32 = 1_400_007_357;
+/// How many answers of a subject are looked at.
+const CHECKED: usize = 3;
+/// Half of the requests a second that nobody exceeds in the first round of a storm.
+const FIRST_GUESS: u64 = 10_000;

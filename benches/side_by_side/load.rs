@@ -2,16 +2,35 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+
+use super::packages;
 
 /// What requests a run sends.
 #[derive(Clone)]
 pub(crate) struct Load {
-    pub(crate) target: &'static str,
-    /// A file of tokens, and how many it has; without one, requests carry none.
-    pub(crate) tokens: Option<(PathBuf, u64)>,
+    pub(crate) method: &'static str,
+    /// In turn.
+    pub(crate) targets: Vec<String>,
+    pub(crate) body: String,
+    /// A file of tokens; without one, requests carry none.
+    pub(crate) tokens: Option<PathBuf>,
     /// The status of every answer.
     pub(crate) status: u16,
+}
+
+/// How long a run is, over how many connections, and how many tokens it leaves out first.
+#[derive(Clone, Copy)]
+pub(crate) struct Span {
+    pub(crate) seconds: u64,
+    pub(crate) connections: usize,
+    pub(crate) skip: u64,
+}
+
+/// A run that is under way.
+pub(crate) struct Running {
+    wrk: Child,
+    status: u16,
 }
 
 /// What a run saw.
@@ -22,30 +41,51 @@ pub(crate) struct Ran {
 }
 
 impl Load {
-    /// Sends requests to `address` for so many seconds, leaving out the first `skip` tokens. Every answer must have the
-    /// status that is expected.
-    pub(crate) fn run(&self, address: SocketAddr, seconds: u64, skip: u64) -> Ran {
+    /// Begins to send requests to `address`, on the core of the load.
+    pub(crate) fn begin(&self, address: SocketAddr, span: Span) -> Running {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/side_by_side/load.lua");
         let mut wrk = Command::new("taskset");
-        wrk.args(["-c", &CORE.to_string(), "wrk", "--latency", "-t1"])
-            .arg(format!("-c{CONNECTIONS}"))
-            .arg(format!("-d{seconds}s"))
-            .arg("-s")
-            .arg(script)
-            .arg(format!("http://{address}{}", self.target))
-            .env("TARGET", self.target)
-            .env("HOST", address.to_string())
-            .env("SKIP", skip.to_string());
-        if let Some((path, count)) = &self.tokens {
-            wrk.env("TOKENS", path).env("LINES", count.to_string());
+        wrk.args([
+            "-c",
+            &CORE.to_string(),
+            "wrk",
+            "--latency",
+            "--timeout",
+            "20s",
+            "-t1",
+        ])
+        .arg(format!("-c{}", span.connections))
+        .arg(format!("-d{}s", span.seconds))
+        .arg("-s")
+        .arg(script)
+        .arg(format!("http://{address}/"))
+        .env("METHOD", self.method)
+        .env("TARGETS", self.targets.join(" "))
+        .env("BODY", &self.body)
+        .env("HOST", address.to_string())
+        .env("SKIP", span.skip.to_string());
+        if let Some(path) = &self.tokens {
+            wrk.env("TOKENS", path);
         }
-        let output = wrk.output().expect("wrk could not be started");
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "wrk failed: {text}");
-        self.read(&text)
+        wrk.stdin(Stdio::null()).stdout(Stdio::piped());
+        Running {
+            wrk: wrk.spawn().expect("wrk could not be started"),
+            status: self.status,
+        }
     }
 
-    fn read(&self, text: &str) -> Ran {
+    /// Sends requests until the run is over.
+    pub(crate) fn run(&self, address: SocketAddr, span: Span) -> Ran {
+        self.begin(address, span).finish()
+    }
+}
+
+impl Running {
+    /// Waits for the end. Every answer must have had the status that is expected.
+    pub(crate) fn finish(self) -> Ran {
+        let output = self.wrk.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "wrk failed: {text}");
         let after = |label: &str| {
             let line = text
                 .lines()
@@ -80,22 +120,12 @@ fn microseconds(text: &str) -> f64 {
 
 /// Installs wrk where that is missing and allowed.
 pub(crate) fn need_wrk() {
-    let has = |name: &str| {
-        let found = Command::new("sh")
-            .args(["-c", &format!("command -v {name}")])
-            .output();
-        found.is_ok_and(|found| found.status.success())
-    };
-    if !has("wrk") {
-        let install = "apt-get update -q && apt-get install -qy --no-install-recommends wrk";
-        let _ = Command::new("sh").args(["-c", install]).output();
-    }
+    let found = packages::need("wrk", "wrk") && packages::need("taskset", "util-linux");
     assert!(
-        has("wrk") && has("taskset"),
-        "needs wrk and util-linux: apt-get install wrk util-linux"
+        found && packages::need("curl", "curl"),
+        "needs wrk, taskset and curl: apt-get install wrk util-linux curl"
     );
 }
 
 /// The core of the load and the app.
 pub(crate) const CORE: usize = 0;
-const CONNECTIONS: usize = 64;

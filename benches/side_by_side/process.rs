@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -46,25 +46,36 @@ impl Process {
 
     /// The processor time of all its threads and processes so far, user and system, in nanoseconds.
     pub(crate) fn cpu_ns(&self) -> u64 {
-        cpu_ns_of(self.child.id())
+        family(self.child.id(), &cpu_ns_of)
     }
 
-    /// Resident memory in bytes.
+    /// Resident memory of it and its children, in bytes.
     pub(crate) fn resident_bytes(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-        let kib = line.and_then(|line| line.split_whitespace().nth(1));
-        kib.unwrap().parse::<u64>().unwrap() << 10
+        family(self.child.id(), &resident_bytes_of)
+    }
+}
+
+impl Process {
+    /// Asks it to end at once, and waits until it has.
+    pub(crate) fn interrupt(mut self) {
+        self.signal("INT");
+        let _ = self.child.wait();
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let _ = Command::new("kill").args(["-s", name, &id]).status();
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Asked first: a server with workers ends them then.
-        let _ = Command::new("kill")
-            .arg(self.child.id().to_string())
-            .status();
-        for _ in 0..200 {
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
+        // Asked first: a server with workers ends them then, and one that is watched writes down what it saw.
+        self.signal("INT");
+        for _ in 0..2000 {
             if matches!(self.child.try_wait(), Ok(Some(_))) {
                 return;
             }
@@ -75,21 +86,37 @@ impl Drop for Process {
     }
 }
 
-/// Of a process, its threads and its children.
+/// A sum over a process and its children.
+fn family(process: u32, of: &dyn Fn(u32) -> u64) -> u64 {
+    let children = tasks(process).flat_map(|task| {
+        let children = fs::read_to_string(task.join("children")).unwrap_or_default();
+        let children = children.split_whitespace().map(str::to_owned);
+        children.collect::<Vec<_>>()
+    });
+    let children = children.filter_map(|id| id.parse().ok());
+    of(process) + children.map(|child| family(child, of)).sum::<u64>()
+}
+
+/// Of all threads, user and system.
 fn cpu_ns_of(process: u32) -> u64 {
-    let mut total = 0;
-    let Ok(threads) = fs::read_dir(format!("/proc/{process}/task")) else {
-        return 0;
-    };
-    for thread in threads.flatten() {
-        let schedstat = fs::read_to_string(thread.path().join("schedstat")).unwrap_or_default();
-        let on_cpu = schedstat.split_whitespace().next();
-        total += on_cpu.and_then(|ns| ns.parse::<u64>().ok()).unwrap_or(0);
-        let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
-        let children = children.split_whitespace().filter_map(|id| id.parse().ok());
-        total += children.map(cpu_ns_of).sum::<u64>();
-    }
-    total
+    let threads = tasks(process).filter_map(|task| {
+        let schedstat = fs::read_to_string(task.join("schedstat")).ok()?;
+        schedstat.split_whitespace().next()?.parse::<u64>().ok()
+    });
+    threads.sum()
+}
+
+fn resident_bytes_of(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().nth(1));
+    kib.map_or(0, |kib| kib.parse::<u64>().unwrap() << 10)
+}
+
+fn tasks(process: u32) -> impl Iterator<Item = PathBuf> {
+    let tasks = fs::read_dir(format!("/proc/{process}/task"));
+    let tasks = tasks.into_iter().flatten().flatten();
+    tasks.map(|task| task.path())
 }
 
 /// An address of loopback that is free now.

@@ -74,37 +74,76 @@ pub(crate) fn subject(number: u64) -> String {
     format!("user-{scattered:016x}")
 }
 
-/// Writes tokens of the users in `numbers` to `path`; with `forged`, each has the sound signature of another.
-pub(crate) fn write(path: &Path, signing: Signing, numbers: std::ops::Range<u64>, forged: bool) {
-    let (algorithm, key) = signing.key();
-    let header = Header::new(algorithm);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let mut file = BufWriter::new(File::create(path).unwrap());
-    let mut other_signature = None;
-    for number in numbers {
+/// A file of tokens, one a line and all of one length, that grows when more are asked for.
+pub(crate) struct TokenFile {
+    pub(crate) path: PathBuf,
+    pub(crate) count: u64,
+    kind: Tokens,
+    file: BufWriter<File>,
+    key: EncodingKey,
+    header: Header,
+    /// In seconds since 1970; every token is from a minute before that.
+    now: u64,
+    last_signature: Option<String>,
+}
+
+/// What tokens a file has.
+#[derive(Clone, Copy)]
+pub(crate) struct Tokens {
+    pub(crate) signing: Signing,
+    /// Each has the sound signature of another one.
+    pub(crate) forged: bool,
+    /// How many users they are of, in turn.
+    pub(crate) users: u64,
+}
+
+impl TokenFile {
+    pub(crate) fn new(path: PathBuf, kind: Tokens) -> Self {
+        let (algorithm, key) = kind.signing.key();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        Self {
+            file: BufWriter::new(File::create(&path).unwrap()),
+            path,
+            count: 0,
+            kind,
+            key,
+            header: Header::new(algorithm),
+            now: now.as_secs(),
+            last_signature: None,
+        }
+    }
+
+    /// Signs until there are `count`.
+    pub(crate) fn grow(&mut self, count: u64) {
+        for number in self.count..count {
+            let token = self.sign(number);
+            writeln!(self.file, "{token}").unwrap();
+        }
+        self.file.flush().unwrap();
+        self.count = self.count.max(count);
+    }
+
+    fn sign(&mut self, number: u64) -> String {
         let claims = json!({
             "iss": ISSUER,
             "aud": AUDIENCE,
-            "sub": subject(number),
-            "iat": now.as_secs() - 60,
-            "nbf": now.as_secs() - 60,
-            "exp": now.as_secs() + 6 * 3600,
+            "sub": subject(number % self.kind.users),
+            "iat": self.now - 60,
+            "nbf": self.now - 60,
+            "exp": self.now + 6 * 3600,
             "jti": format!("0f2b6c1d-93ae-4f57-8d10-{number:012x}"),
             "name": "Mina Sato",
             "roles": ["member", "editor"],
         });
-        let token = jsonwebtoken::encode(&header, &claims, &key).unwrap();
-        let (signed, signature) = token.rsplit_once('.').unwrap();
-        let other = other_signature.replace(signature.to_owned());
-        match forged {
-            true => {
-                let other = other.unwrap_or_else(|| signature.chars().rev().collect());
-                writeln!(file, "{signed}.{other}").unwrap();
-            }
-            false => writeln!(file, "{token}").unwrap(),
+        let token = jsonwebtoken::encode(&self.header, &claims, &self.key).unwrap();
+        if !self.kind.forged {
+            return token;
         }
+        let (signed, signature) = token.rsplit_once('.').unwrap();
+        let other = self.last_signature.replace(signature.to_owned());
+        let other = other.unwrap_or_else(|| signature.chars().rev().collect());
+        format!("{signed}.{other}")
     }
-    file.flush().unwrap();
 }
 
 fn keys() -> PathBuf {

@@ -14,6 +14,7 @@ use super::rest_call::refuse_cross_site;
 use super::{Authorizer, Caller, ClaimRules, EndingSession, Login, Parts, RestCall, User};
 use crate::identity::UserId;
 use crate::policy::Access;
+use crate::profile::Profile;
 use crate::rejection::Rejection;
 use crate::state::{Generation, RenewError, Session};
 use crate::time::UnixTime;
@@ -21,7 +22,7 @@ use crate::token::extract::{ExtractError, Extracted};
 use crate::token::keys::trust::Trust;
 use crate::token::verify::{Proof, SessionClaims, VerifiedToken, Verifier};
 use crate::token::{BearerToken, TokenError};
-use crate::usersig::cache::{LookupError, Signing};
+use crate::usersig::cache::{Lookup, LookupError, Signing};
 use crate::webhook::Announced;
 
 /// What stages 3 to 7 find out.
@@ -210,27 +211,20 @@ impl Authorizer {
         let Proof { algorithm, key } = verified.proof().ok_or(Rejection::Internal)?;
         let user_id = self.user_id_of(judged)?;
         let admitted = self.admit(Some(token), verified, &user_id, (wanted, now))?;
-        let login = admitted
-            .generation
-            .map(|generation| {
-                let signing = Signing {
-                    issuer: &self.settings.issuer,
-                    key_version: self.key_version,
-                    generation,
-                    session_end: admitted.session_end,
-                    trust: Trust {
-                        key,
-                        keys: judged.verifier.trusted(),
-                    },
-                };
-                self.login(&user_id, &signing, now)
-            })
-            .transpose()?;
+        let trust = Trust {
+            key,
+            keys: judged.verifier.trusted(),
+        };
+        let login = self.login(&user_id, &admitted, trust, now)?;
+        let profile = login
+            .as_ref()
+            .and_then(|login| self.profile(user_id, login, || judged.claims(token).ok()));
         Ok(User {
             user_id,
             algorithm,
             remembered: matches!(judged.verdict, Verdict::Known(_)),
             login,
+            profile: profile.map(Arc::new),
         })
     }
 
@@ -288,20 +282,49 @@ impl Authorizer {
         generation.map_err(Rejection::SessionDenied)
     }
 
+    /// The UserSig of an admitted session, if it may be given one.
     fn login(
         &self,
         user_id: &UserId,
-        signing: &Signing<'_>,
+        admitted: &Admitted,
+        trust: Trust<'_>,
         now: UnixTime,
-    ) -> Result<Login, Rejection> {
-        let looked_up = self.cache.get_or_issue(user_id, signing, now);
+    ) -> Result<Option<Login>, Rejection> {
+        let Some(generation) = admitted.generation else {
+            return Ok(None);
+        };
+        let signing = Signing {
+            issuer: &self.settings.issuer,
+            key_version: self.key_version,
+            generation,
+            session_end: admitted.session_end,
+            trust,
+        };
+        let looked_up = self.cache.get_or_issue(user_id, &signing, now);
         let (issued, lookup) = looked_up.map_err(not_issued)?;
-        Ok(Login {
+        Ok(Some(Login {
             sdk_app_id: signing.issuer.sdk_app_id(),
-            refresh_after: self.cache.refresh_after(&issued, signing, now),
+            refresh_after: self.cache.refresh_after(&issued, &signing, now),
             issued,
             lookup,
-        })
+        }))
+    }
+
+    /// What Chat is to know of a user, where the settings say so and a UserSig was issued: claims that a cached one was issued
+    /// for are not read again. Those of a late request may be older than what Chat knows.
+    fn profile(
+        &self,
+        user_id: UserId,
+        login: &Login,
+        claims: impl FnOnce() -> Option<SessionClaims>,
+    ) -> Option<Profile> {
+        let places = self.settings.profile.as_ref()?;
+        match login.lookup {
+            Lookup::Hit | Lookup::Late => None,
+            Lookup::Issued { .. } | Lookup::Renewed | Lookup::Superseded => {
+                places.read(login.sdk_app_id, user_id, claims()?.claims())
+            }
+        }
     }
 }
 

@@ -66,6 +66,12 @@ impl TokenDigest {
     pub(super) fn of(token: &BearerToken) -> Self {
         Self(Sha256::digest(token.expose()).into())
     }
+
+    /// A digest that no token is known for.
+    #[cfg(test)]
+    pub(super) fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
 }
 
 impl std::hash::Hash for TokenDigest {

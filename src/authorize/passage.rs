@@ -272,9 +272,12 @@ pub(super) fn is_our_own(settings: &Settings, path: &CanonicalPath) -> bool {
         .next()
         .is_some_and(|first| first.eq_ignore_ascii_case(OWN_SEGMENT));
     let is_endpoint = |endpoint: &CanonicalPath| {
-        let same = |(one, two): (&str, &str)| one.eq_ignore_ascii_case(two);
-        loosely(endpoint).count() == loosely(path).count()
-            && loosely(endpoint).zip(loosely(path)).all(same)
+        let mut ours = loosely(endpoint);
+        let is_next = |segment: &str| {
+            let own = ours.next();
+            own.is_some_and(|own| own.eq_ignore_ascii_case(segment))
+        };
+        loosely(path).all(is_next) && ours.next().is_none()
     };
     below_prefix || settings.endpoint.as_ref().is_some_and(is_endpoint)
 }

@@ -6,6 +6,7 @@
 mod explain;
 mod lifetimes;
 mod memory;
+mod profiles;
 mod site;
 mod webhooks;
 
@@ -86,6 +87,21 @@ fn a_token_passes_or_is_refused_by_what_it_says() {
         ("longest subject", get("/plain").bearer(a(LONGEST)), "/plain: a_123456789012345678901234567890 to app"),
         ("subject a number", get("/plain").bearer(sign(SECRET_A, &json!({"iss": ISSUER_A, "sub": 42, "exp": LATER}))), "/plain: user_not_mapped (claim_type)"),
         ("h5: no subject", get("/plain").bearer(sign(SECRET_A, &json!({"iss": ISSUER_A, "exp": LATER}))), "/plain: user_not_mapped (claim_missing)"),
+    ]);
+}
+
+/// Where a token may be missing it may not be wrong: a stranger's is no reason to let its bearer pass as nobody.
+#[test]
+#[rustfmt::skip]
+fn j7_a_strangers_token_does_not_pass_where_none_is_needed() {
+    let of = |issuer: &str| sign(SECRET_A, &claims(issuer, "42"));
+    check_all(&site(|_| ()), &[
+        ("unknown issuer", get("/feed").bearer(of("https://c.example")), "/feed: token_invalid (issuer_unknown)"),
+        ("slash at the end", get("/feed").bearer(of(&format!("{ISSUER_A}/"))), "/feed: token_invalid (issuer_unknown)"),
+        ("no issuer", get("/feed").bearer(sign(SECRET_A, &json!({"sub": "42", "exp": LATER}))), "/feed: token_invalid (issuer_missing)"),
+        ("in a cookie", get("/feed").cookie(of("https://c.example")), "/feed: token_invalid (issuer_unknown)"),
+        ("no token", get("/feed"), "/feed: nobody to app"),
+        ("a known issuer's", get("/feed").bearer(of(ISSUER_A)), "/feed: a_42 to app +headers"),
     ]);
 }
 

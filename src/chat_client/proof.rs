@@ -79,7 +79,7 @@ impl ChatClient {
         if status != 200 {
             return Err(Fault::NotTheApi);
         }
-        let answer = Answer::read(&answer, &call.secrets()).map_err(|error| match error {
+        let answer = Answer::read(&answer, call.secrets()).map_err(|error| match error {
             AnswerError::NotTheApi => Fault::NotTheApi,
             AnswerError::Leak => Fault::Leak,
         })?;

@@ -9,10 +9,10 @@ use std::time::SystemTime;
 use crate::cli::sandbox::reply;
 use crate::cli::{CliError, load, run};
 use crate::config::{Chat, Config};
-use crate::demo::{DemoApp, DemoKeys};
+use crate::demo::{ACCOUNTS, DemoApp, DemoKeys};
 use crate::sandbox::Sandbox;
 use crate::secret::SecretBytes;
-use crate::server::{Runner, check_addresses};
+use crate::server::{ListenersFrom, Reply, Runner, check_addresses};
 use crate::time::UnixTime;
 
 /// Show the main job: an app, the proxy in front of it and a stand-in for Chat
@@ -49,10 +49,13 @@ impl Demo {
         };
         let config = demo_config(&addresses)?;
         run::start_logging(&config)?;
-        let mut runner = Runner::new(&config.runtime);
-        add_app(&mut runner, addresses.app)?;
+        let mut runner = Runner::new(&config.runtime, ListenersFrom::Configuration);
         for site in &config.sites {
-            add_sandbox(&mut runner, addresses.sandbox, &site.chat);
+            let sandbox = sandbox(&site.chat);
+            add_app(&mut runner, addresses.app, sandbox.clone())?;
+            runner.add_app("sandbox", addresses.sandbox, move |request| {
+                reply(sandbox.answer(request, now()))
+            });
         }
         runner.add_proxy(config, None)?;
         writeln!(io::stdout(), "{}", instructions(&addresses))?;
@@ -81,22 +84,30 @@ fn demo_config(addresses: &Addresses) -> Result<Config, CliError> {
     load(&folder.0.join("quickstart.toml"))
 }
 
-fn add_app(runner: &mut Runner, address: SocketAddr) -> Result<(), CliError> {
+/// The app, and beside it what its page's stand-in for a Chat SDK speaks to: a page may only call where it came from.
+fn add_app(runner: &mut Runner, address: SocketAddr, sandbox: Sandbox) -> Result<(), CliError> {
     let secret = SecretBytes::new(SESSION_SECRET.trim_end().as_bytes().to_vec());
     let keys = DemoKeys::new(&secret, SESSION_PRIVATE.as_bytes())
         .map_err(|error| CliError::Refused(error.to_string()))?;
     let app = DemoApp::new(keys);
     runner.add_app("app", address, move |request| {
-        app.answer(request, UnixTime::from(SystemTime::now()))
+        match CLIENT_PATHS.contains(&request.uri().path()) {
+            true => reply(sandbox.answer(request, now())),
+            false => Reply::from(app.answer(request, now())),
+        }
     });
     Ok(())
 }
 
-fn add_sandbox(runner: &mut Runner, address: SocketAddr, chat: &Chat) {
+/// Chat with its administrator and an account for each user of the app.
+fn sandbox(chat: &Chat) -> Sandbox {
     let sandbox = Sandbox::new(chat.sdk_app_id, chat.keys.clone()).with_admin(&chat.admin);
-    runner.add_app("sandbox", address, move |request| {
-        reply(sandbox.answer(request, UnixTime::from(SystemTime::now())))
-    });
+    let users = ACCOUNTS.iter().map(|account| account.user.id);
+    users.fold(sandbox, Sandbox::with_account)
+}
+
+fn now() -> UnixTime {
+    UnixTime::from(SystemTime::now())
 }
 
 /// What to try. A line with `$` is for a shell; the line below it is what it answers, `…` standing for what varies.
@@ -130,6 +141,8 @@ impl Drop for Folder {
     }
 }
 
+/// Of the sandbox's paths those of a client, who is believed for its UserSig alone.
+const CLIENT_PATHS: [&str; 3] = ["/sandbox/login", "/sandbox/send", "/sandbox/events"];
 const QUICKSTART: &str = include_str!("../../conf/quickstart.toml");
 const CHAT_SECRET_KEY: &str = include_str!("../../conf/demo/chat-secret-key");
 const SESSION_SECRET: &str = include_str!("../../conf/demo/session-secret");

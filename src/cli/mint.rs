@@ -1,6 +1,7 @@
 //! `mint`: UserSigs on the command line, for operators and load tests.
 
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -16,7 +17,9 @@ use crate::usersig::{IssuedUserSig, Issuer};
 /// Print UserSigs for one or many users
 ///
 /// Signs with the application, key and lifetime of the configuration. Names that are reserved for administrators are
-/// refused. Who can run this can log in as any user: run it where the key is, and nowhere else.
+/// refused. Of a list, every good line gets its UserSig, and every bad one is named on standard error with its number.
+/// Who can run this can log in as any user: run it where the key is, and nowhere else. Exit code 0; 1: a name or line is
+/// refused, or the configuration has errors; 2: wrong usage, or a file cannot be read.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   usersig-proxy mint --config conf/quickstart.toml --user 27149
@@ -70,10 +73,13 @@ impl Mint {
         for name in &self.user {
             minter.mint(name, &mut output)?;
         }
-        if let Some(file) = &self.users {
-            minter.mint_all(file, &mut output)?;
-        }
-        Ok(output.flush()?)
+        let minted = match &self.users {
+            Some(file) => minter.mint_all(file, &mut output),
+            None => Ok(()),
+        };
+        // What was made is printed, also when some lines were bad.
+        output.flush()?;
+        minted
     }
 }
 
@@ -85,31 +91,48 @@ struct Minter<'a> {
 }
 
 impl Minter<'_> {
+    /// Prints a UserSig for each line, and says of each bad one why it has none.
     fn mint_all(&self, file: &Path, output: &mut impl Write) -> Result<(), CliError> {
+        let name = match file.as_os_str() == "-" {
+            true => "standard input".to_owned(),
+            false => file.display().to_string(),
+        };
         let unreadable = |source| CliError::Unreadable {
-            name: file.display().to_string(),
+            name: name.clone(),
             source,
         };
-        let input: Box<dyn BufRead> = match file.as_os_str() == "-" {
+        let mut input: Box<dyn BufRead> = match file.as_os_str() == "-" {
             true => Box::new(io::stdin().lock()),
-            false => Box::new(BufReader::new(
-                std::fs::File::open(file).map_err(unreadable)?,
-            )),
+            false => Box::new(BufReader::new(File::open(file).map_err(unreadable)?)),
         };
-        for (number, line) in input.lines().enumerate() {
-            let line = line.map_err(unreadable)?;
-            let name = line.trim();
-            if name.is_empty() {
-                continue;
+        let (mut bad, mut line) = (0_u64, Vec::new());
+        for number in 1_u64.. {
+            if !next_line(&mut input, &mut line).map_err(unreadable)? {
+                break;
             }
-            self.mint(name, output).map_err(|error| match error {
-                CliError::Refused(why) => {
-                    CliError::Refused(format!("{}:{}: {why}", file.display(), number + 1))
+            let user = str::from_utf8(&line).map(str::trim);
+            let minted = match user {
+                Ok("") => continue,
+                Ok(user) => self.mint(user, output),
+                Err(_) => Err(CliError::Refused("is not UTF-8".to_owned())),
+            };
+            match minted {
+                Err(CliError::Refused(why)) => {
+                    bad += 1;
+                    writeln!(io::stderr(), "{name}:{number}: {why}")?;
                 }
-                other => other,
-            })?;
+                other => other?,
+            }
         }
-        Ok(())
+        match bad {
+            0 => Ok(()),
+            1 => Err(CliError::Refused(format!(
+                "{name}: 1 line without a UserSig"
+            ))),
+            bad => Err(CliError::Refused(format!(
+                "{name}: {bad} lines without a UserSig"
+            ))),
+        }
     }
 
     fn mint(&self, name: &str, output: &mut impl Write) -> Result<(), CliError> {
@@ -146,3 +169,16 @@ impl Minter<'_> {
         }
     }
 }
+
+/// Reads a line without keeping more of it than a UserID could need; `false` at the end.
+fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+    line.clear();
+    let read = input.take(MAX_LINE_BYTES).read_until(b'\n', line)?;
+    if read > 0 && line.last() != Some(&b'\n') {
+        input.skip_until(b'\n')?;
+    }
+    Ok(read > 0)
+}
+
+/// Longer than any UserID with blanks around it; what is cut off is too long already.
+const MAX_LINE_BYTES: u64 = 1024;

@@ -7,14 +7,15 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{CliError, ConfigFile};
 use crate::config::{Config, LogFormat, LogLevel, load_watched};
-use crate::server::{ConfigFiles, Runner};
+use crate::server::{ConfigFiles, ListenersFrom, Runner};
 use crate::telemetry::{self, Format};
 
 /// Run the proxy until a signal ends it
 ///
 /// SIGHUP reads the configuration again; so does a change of its files, unless `runtime.reload_on_change` is false. One with
 /// an error changes nothing.
-/// SIGTERM stops accepting and lets running requests finish within `runtime.grace_period`; SIGINT (Ctrl-C) ends at once.
+/// SIGTERM and SIGQUIT stop accepting and let running requests finish within `runtime.grace_period`; SIGINT (Ctrl-C) ends
+/// at once.
 /// With an error in the configuration nothing starts; the exit code is 1, and 2 when the file cannot be read.
 #[derive(clap::Args)]
 #[command(after_help = "Example:
@@ -22,6 +23,11 @@ use crate::telemetry::{self, Format};
 pub(super) struct Run {
     #[command(flatten)]
     file: ConfigFile,
+
+    /// Take the listeners over from the process that runs with the same runtime.upgrade_socket: send it SIGQUIT when this
+    /// one says that it waits
+    #[arg(long)]
+    upgrade: bool,
 }
 
 impl Run {
@@ -31,7 +37,11 @@ impl Run {
         let (config, watched) = load_watched(&path, &|name| std::env::var(name).ok());
         let config = config.map_err(CliError::Config)?;
         start_logging(&config)?;
-        let mut runner = Runner::new(&config.runtime);
+        let listeners_from = match self.upgrade {
+            true => ListenersFrom::OldProcess,
+            false => ListenersFrom::Configuration,
+        };
+        let mut runner = Runner::new(&config.runtime, listeners_from);
         let listeners: Vec<_> = config
             .listen
             .listeners

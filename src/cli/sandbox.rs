@@ -2,11 +2,11 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::cli::{CliError, SiteOfFile, choose_site, load, run};
-use crate::sandbox::{Answer, Sandbox};
-use crate::server::{Reply, Runner, check_addresses};
+use crate::sandbox::{Answer, Heard, Listener, Sandbox};
+use crate::server::{Feed, ListenersFrom, Piece, Reply, Runner, check_addresses};
 use crate::time::UnixTime;
 
 /// Run a stand-in for the Chat backend, for demos, tests and load tests
@@ -42,7 +42,7 @@ impl Serve {
         }
         check_addresses([&self.listen])?;
         run::start_logging(&config)?;
-        let mut runner = Runner::new(&config.runtime);
+        let mut runner = Runner::new(&config.runtime, ListenersFrom::Configuration);
         let chat = choose_site(config, self.of.site.as_deref())?.chat;
         let sandbox = Sandbox::new(chat.sdk_app_id, chat.keys).with_admin(&chat.admin);
         writeln!(io::stdout(), "sandbox on http://{}/sandbox/", self.listen)?;
@@ -60,5 +60,22 @@ pub(super) fn reply(answer: Answer) -> Reply {
         Answer::Respond(response) => Reply::Respond(response),
         Answer::RespondAfter(delay, response) => Reply::RespondAfter(delay, response),
         Answer::Cut(delay) => Reply::Cut(delay),
+        Answer::Listen(head, listener) => Reply::Stream(head, feed(listener)),
     }
 }
+
+fn feed(mut listener: Listener) -> Feed {
+    Feed {
+        pause: LISTEN_EVERY,
+        next: Box::new(
+            move || match listener.hear(UnixTime::from(SystemTime::now())) {
+                Heard::Lines(lines) => Piece::Data(lines),
+                Heard::Nothing => Piece::Nothing,
+                Heard::End(line) => Piece::Last(line),
+            },
+        ),
+    }
+}
+
+/// So soon a message is heard.
+const LISTEN_EVERY: Duration = Duration::from_millis(200);

@@ -9,6 +9,9 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::asked::{Asked, Notes};
+use super::effective::Tree;
+
 /// One fault or one warning, with its place in the configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
@@ -106,6 +109,8 @@ pub(super) struct Report<'t> {
     text: &'t str,
     errors: RefCell<Vec<(usize, Diagnostic)>>,
     warnings: RefCell<Vec<(usize, Diagnostic)>>,
+    /// `None` where nobody wants to know, as in a usual load.
+    notes: Option<RefCell<Notes>>,
 }
 
 impl<'t> Report<'t> {
@@ -115,7 +120,37 @@ impl<'t> Report<'t> {
             text,
             errors: RefCell::default(),
             warnings: RefCell::default(),
+            notes: None,
         }
+    }
+
+    /// One that takes note of what the file says and what is asked of it.
+    pub(super) fn with_notes(self) -> Self {
+        Self {
+            notes: Some(RefCell::default()),
+            ..self
+        }
+    }
+
+    pub(super) fn note(&self, asked: impl FnOnce() -> (String, Asked)) {
+        if let Some(notes) = &self.notes {
+            notes.borrow_mut().asked.push(asked());
+        }
+    }
+
+    pub(super) fn note_tree(&self, tree: impl FnOnce() -> Tree) {
+        if let Some(notes) = &self.notes {
+            notes.borrow_mut().tree = tree();
+        }
+    }
+
+    /// The notes; there are none in a usual load.
+    pub(super) fn take_notes(&self) -> Option<Notes> {
+        self.notes.as_ref().map(RefCell::take)
+    }
+
+    pub(super) fn text(&self) -> &'t str {
+        self.text
     }
 
     /// Records a fault; an empty hint is none.
@@ -162,7 +197,7 @@ impl<'t> Report<'t> {
         }
     }
 
-    fn position(&self, offset: usize) -> (usize, usize) {
+    pub(super) fn position(&self, offset: usize) -> (usize, usize) {
         let before = self.text.get(..offset).unwrap_or(self.text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let line = before.matches('\n').count() + 1;
@@ -172,7 +207,7 @@ impl<'t> Report<'t> {
 }
 
 /// The text with its control characters written as escapes, so that it stays one line on any terminal.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() {

@@ -5,8 +5,10 @@
 
 use std::cell::RefCell;
 use std::io::{self, Read};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use super::effective::Effective;
 use super::error::{Diagnostics, Place, Report};
 use super::files;
 use super::parse::{self, Context, Found, Listed, SiteFile};
@@ -31,7 +33,12 @@ pub fn load_watched(
     let mut watched = Watched::default();
     for _ in 0..ATTEMPTS {
         let reads = Reads::default();
-        let config = Loader { env, reads: &reads }.config(path);
+        let loader = Loader {
+            env,
+            reads: &reads,
+            shown: None,
+        };
+        let config = loader.config(path);
         watched = reads.0.into_inner();
         if watched.as_it_is() == watched.as_read() {
             return (config, watched);
@@ -39,6 +46,29 @@ pub fn load_watched(
     }
     let file = path.to_owned();
     (Err(LoadError::Unsettled { file }), watched)
+}
+
+/// What counts of each file, the main one first: read, with its defaults filled in.
+pub fn effective(
+    path: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Vec<Effective>, LoadError> {
+    let shown = RefCell::default();
+    let loader = Loader {
+        env,
+        reads: &Reads::default(),
+        shown: Some(&shown),
+    };
+    loader.config(path)?;
+    Ok(shown.into_inner())
+}
+
+/// Where the ops listener is, of which nothing else in the file is needed, right or wrong.
+pub fn ops_address(path: &Path) -> Result<SocketAddr, LoadError> {
+    let text = read_text(path)?;
+    let report = Report::new(path, &text);
+    let address = raw::parse(&text, &report, &parse::main_keys(), parse::ops_address);
+    address.ok_or_else(|| LoadError::Invalid(report.into_diagnostics()))
 }
 
 /// The files that were read so far, or should have been.
@@ -55,6 +85,8 @@ impl Reads {
 struct Loader<'a> {
     env: Env<'a>,
     reads: &'a Reads,
+    /// What counts of the files, where somebody wants to know.
+    shown: Option<&'a RefCell<Vec<Effective>>>,
 }
 
 /// A site's file with what was found in it.
@@ -67,7 +99,7 @@ impl Loader<'_> {
     fn config(&self, path: &Path) -> Result<Config, LoadError> {
         self.reads.note(path);
         let text = read_text(path)?;
-        let report = Report::new(path, &text);
+        let report = self.report(path, &text);
         let found = raw::parse(&text, &report, &parse::main_keys(), |root| {
             Some(parse::main_file(root, folder(path), self.env, self.reads))
         });
@@ -79,6 +111,7 @@ impl Loader<'_> {
         else {
             return Err(LoadError::Invalid(report.into_diagnostics()));
         };
+        self.show(&report);
         let mut diagnostics = Diagnostics::default();
         let sites = match sites {
             Listed::Here(site) => site.map(|site| vec![*site]),
@@ -160,11 +193,26 @@ impl Loader<'_> {
     }
 
     fn site<'t>(&self, path: &'t Path, text: &'t str, context: &Context) -> ReadSite<'t> {
-        let report = Report::new(path, text);
+        let report = self.report(path, text);
         let parsed = raw::parse(text, &report, parse::SITE_KEYS, |root| {
             parse::site_file(root, path, folder(path), context, self.env, self.reads)
         });
+        self.show(&report);
         ReadSite { report, parsed }
+    }
+
+    fn report<'t>(&self, path: &'t Path, text: &'t str) -> Report<'t> {
+        let report = Report::new(path, text);
+        match self.shown {
+            Some(_) => report.with_notes(),
+            None => report,
+        }
+    }
+
+    fn show(&self, report: &Report<'_>) {
+        if let Some(shown) = self.shown {
+            shown.borrow_mut().extend(Effective::of(report));
+        }
     }
 }
 

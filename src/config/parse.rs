@@ -21,17 +21,20 @@ mod revoked;
 mod routes;
 mod session;
 mod socket;
+mod store;
+mod traces;
 mod upstream;
 mod webhook;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+pub use self::listeners::DEFAULT_OPS;
 use super::error::Place;
 use super::load::Reads;
 use super::raw::{Table, Value};
 use super::secrets::{Env, SecretFiles, Secrets};
-use super::{Audit, Chat, Config, Listen, Log, Runtime, Site};
+use super::{Audit, Chat, Config, Listen, Log, Runtime, Site, Store, Traces};
 use crate::authorize::{RestRoutes, Settings};
 use crate::policy::HostName;
 use crate::usersig::Issuer;
@@ -60,8 +63,9 @@ pub(super) struct Process {
     ops: SocketAddr,
     runtime: Runtime,
     log: Log,
-    store: Option<PathBuf>,
+    store: Store,
     audit: Option<Audit>,
+    traces: Option<Traces>,
 }
 
 /// What of the main file counts for every site.
@@ -87,6 +91,7 @@ impl Process {
             log: self.log,
             store: self.store,
             audit: self.audit,
+            traces: self.traces,
             sites,
             warnings: Vec::new(),
         }
@@ -103,10 +108,11 @@ pub(super) fn main_file(root: &Table<'_>, folder: &Path, env: Env<'_>, reads: &R
     let secrets = context.secrets(folder, env, reads);
     let listeners = listeners::all(root, &secrets);
     context.listeners = listeners.addresses();
-    let runtime = edge::runtime(root);
+    let runtime = edge::runtime(root, folder);
     let log = edge::log(root);
-    let store = store(root, folder);
-    let audit = audit::section(root, folder, store.as_deref());
+    let store = store::section(root, &secrets);
+    let audit = audit::section(root, folder, store.file.as_deref());
+    let traces = traces::section(root, &secrets);
     let sites = match root.get("sites") {
         Some(value) => {
             refuse_site_keys(root);
@@ -130,10 +136,16 @@ pub(super) fn main_file(root: &Table<'_>, folder: &Path, env: Env<'_>, reads: &R
             log,
             store,
             audit,
+            traces,
         }),
         context,
         sites,
     }
+}
+
+/// Where the ops listener is; `None` after an error there.
+pub(super) fn ops_address(root: &Table<'_>) -> Option<SocketAddr> {
+    listeners::ops_address(root, false)
 }
 
 /// Reads the file of one of several sites.
@@ -241,6 +253,7 @@ fn site(
             admin: chat.admin,
             endpoint: chat.endpoint,
             reserved: identity.reserved,
+            imports: chat.profile.map(|profile| profile.imports),
         },
     })
 }
@@ -291,19 +304,6 @@ fn pattern(folder: &Path, text: &str) -> String {
     }
 }
 
-fn store(root: &Table<'_>, folder: &Path) -> Option<PathBuf> {
-    let table = root.get("store")?.table(&["file"])?;
-    let value = table.require("file", "file = \"state\", in a folder that is there")?;
-    let file = folder.join(value.text()?);
-    let home = file.parent().filter(|home| !home.as_os_str().is_empty());
-    if file.is_dir() || !home.unwrap_or(Path::new(".")).is_dir() {
-        let hint = "a file that the proxy may make, in a folder that is there";
-        value.error("is a folder, or in one that is not there", hint);
-        return None;
-    }
-    Some(file)
-}
-
 fn settings(
     chat: &chat::Section,
     session: session::Section,
@@ -322,6 +322,7 @@ fn settings(
         min_remaining: chat.min_remaining,
         cap_to_session: chat.cap_to_session,
         cache_capacity: chat.cache_capacity,
+        profile: chat.profile.as_ref().map(|profile| profile.claims.clone()),
         token_memory: session.token_memory,
         sources: session.token_sources?,
         verifier: session.verifier?,
@@ -348,6 +349,7 @@ const PROCESS_KEYS: &[&str] = &[
     "log",
     "store",
     "audit",
+    "traces",
     "sites",
 ];
 

@@ -7,13 +7,19 @@
 mod value;
 mod words;
 
+use std::borrow::Cow;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use toml::de::DeTable;
+use serde_json::{Value as Json, json};
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
 
 pub(super) use self::value::Value;
+use self::words::{DURATION_UNITS, SHORT_DURATION_UNITS, SIZE_UNITS, with_unit};
 pub(super) use self::words::{closest, is_unexpanded};
+use super::asked::{Asked, Kind};
+use super::effective::Tree;
 use super::error::{Place, Report};
 use super::secrets::looks_like_key;
 
@@ -45,6 +51,7 @@ pub(super) fn parse<T>(
         offset: 0,
         key: String::new(),
     };
+    report.note_tree(|| Tree::of(root.get_ref()));
     read(&Table::open(report, place, Some(root.get_ref()), keys))
 }
 
@@ -67,14 +74,18 @@ impl<'a> Table<'a> {
             place,
             entries,
         };
-        for (key, value) in table.entries() {
-            if !keys.contains(&key) {
-                let hint = closest(key, keys).map_or_else(
-                    || format!("known here: {}", keys.join(", ")),
-                    |known| format!("did you mean `{known}`?"),
-                );
-                report.error(&value.key_place, "unknown key", hint);
-            }
+        let is_unknown = |(key, _): &Entry<'_>| !keys.contains(&key.get_ref().as_ref());
+        for entry in table.nodes().filter(is_unknown) {
+            let (key, value) = table.read(entry);
+            let hint = closest(key, keys).map_or_else(
+                || format!("known here: {}", keys.join(", ")),
+                |known| format!("did you mean `{known}`?"),
+            );
+            report.error(&value.key_place, "unknown key", hint);
+        }
+        if table.entries.is_some() {
+            let keys = || keys.iter().map(ToString::to_string).collect();
+            report.note(|| (table.place.key.clone(), Asked::Kind(Kind::Table(keys()))));
         }
         table
     }
@@ -90,13 +101,16 @@ impl<'a> Table<'a> {
 
     /// The value of a key, if it is there.
     pub(super) fn get(&self, key: &str) -> Option<Value<'a>> {
-        self.entries()
-            .find_map(|(name, value)| (name == key).then_some(value))
+        let mut nodes = self.nodes();
+        let entry = nodes.find(|(name, _)| name.get_ref() == key)?;
+        Some(self.read(entry).1)
     }
 
     /// The value of a key; its absence is an error that tells what to write.
     pub(super) fn require(&self, key: &str, hint: &str) -> Option<Value<'a>> {
         let value = self.get(key);
+        self.report
+            .note(|| (self.place_of(key).key, Asked::Required));
         if value.is_none() {
             let place = self.place_of(key);
             self.report.error(&place, "is required", hint);
@@ -118,13 +132,28 @@ impl<'a> Table<'a> {
 
     /// The items of an array, none if it is absent.
     pub(super) fn items(&self, key: &str) -> Vec<Value<'a>> {
-        self.get(key)
+        self.get_or(key, || json!([]))
             .and_then(|value| value.items())
             .unwrap_or_default()
     }
 
+    /// The value of a key, if it is there; `default` is what counts otherwise.
+    pub(super) fn get_or(&self, key: &str, default: impl FnOnce() -> Json) -> Option<Value<'a>> {
+        let value = self.get(key);
+        if value.is_none() {
+            self.note_default(key, default);
+        }
+        value
+    }
+
+    /// Takes note of what counts where a key is absent.
+    pub(super) fn note_default(&self, key: &str, default: impl FnOnce() -> Json) {
+        let asked = || Asked::Default(default());
+        self.report.note(|| (self.place_of(key).key, asked()));
+    }
+
     pub(super) fn boolean_or(&self, key: &str, default: bool) -> bool {
-        self.get(key)
+        self.get_or(key, || default.into())
             .and_then(|value| value.boolean())
             .unwrap_or(default)
     }
@@ -135,7 +164,7 @@ impl<'a> Table<'a> {
         default: Duration,
         range: RangeInclusive<Duration>,
     ) -> Duration {
-        self.get(key)
+        self.get_or(key, || shown(default, &DURATION_UNITS))
             .and_then(|value| value.duration(range))
             .unwrap_or(default)
     }
@@ -147,25 +176,35 @@ impl<'a> Table<'a> {
         default: Duration,
         range: RangeInclusive<Duration>,
     ) -> Duration {
-        self.get(key)
+        self.get_or(key, || shown(default, &SHORT_DURATION_UNITS))
             .and_then(|value| value.short_duration(range))
             .unwrap_or(default)
     }
 
     pub(super) fn size_or(&self, key: &str, default: u64, range: RangeInclusive<u64>) -> u64 {
-        self.get(key)
+        self.get_or(key, || with_unit(default, &SIZE_UNITS).into())
             .and_then(|value| value.size(range))
             .unwrap_or(default)
     }
 
     pub(super) fn integer_or(&self, key: &str, default: u64, range: RangeInclusive<u64>) -> u64 {
-        self.get(key)
+        self.get_or(key, || default.into())
             .and_then(|value| value.integer(range))
             .unwrap_or(default)
     }
 
-    pub(super) fn choice_or<T: Copy>(&self, key: &str, default: T, choices: &[(&str, T)]) -> T {
-        self.get(key)
+    pub(super) fn choice_or<T: Copy + PartialEq>(
+        &self,
+        key: &str,
+        default: T,
+        choices: &[(&str, T)],
+    ) -> T {
+        let word = || {
+            let mut words = choices.iter();
+            let found = words.find(|(_, choice)| *choice == default);
+            found.map(|(word, _)| *word).into()
+        };
+        self.get_or(key, word)
             .and_then(|value| value.choice(choices))
             .unwrap_or(default)
     }
@@ -180,43 +219,60 @@ impl<'a> Table<'a> {
 
     /// Every key with its value, in no particular order.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&'a str, Value<'a>)> {
-        let (report, parent) = (self.report, self.place.key.as_str());
-        self.entries.into_iter().flatten().map(move |(key, node)| {
-            let path = join(parent, key.get_ref());
-            let value = Value {
-                report,
-                key_place: Place {
-                    offset: key.span().start,
-                    key: path.clone(),
-                },
-                place: Place {
-                    offset: node.span().start,
-                    key: path,
-                },
-                node: node.get_ref(),
-            };
-            (key.get_ref().as_ref(), value)
-        })
+        self.nodes().map(|entry| self.read(entry))
+    }
+
+    fn nodes(&self) -> impl Iterator<Item = Entry<'a>> + use<'a> {
+        self.entries.into_iter().flatten()
+    }
+
+    /// Names the place of an entry, which is dear beside finding one.
+    fn read(&self, (key, node): Entry<'a>) -> (&'a str, Value<'a>) {
+        let path = join(&self.place.key, key.get_ref());
+        let value = Value {
+            report: self.report,
+            key_place: Place {
+                offset: key.span().start,
+                key: path.clone(),
+            },
+            place: Place {
+                offset: node.span().start,
+                key: path,
+            },
+            node: node.get_ref(),
+        };
+        (key.get_ref().as_ref(), value)
     }
 }
 
+fn shown(duration: Duration, units: &[(&str, u64)]) -> Json {
+    with_unit(
+        u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+        units,
+    )
+    .into()
+}
+
+type Entry<'a> = (&'a Spanned<DeString<'a>>, &'a Spanned<DeValue<'a>>);
+
 fn join(parent: &str, key: &str) -> String {
-    // A secret may have been written where a name belongs.
-    let key = if looks_like_key(key) {
-        "[redacted]"
-    } else {
-        key
+    let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+    let shown = match key.len() {
+        // A secret may have been written where a name belongs.
+        _ if looks_like_key(key) => Cow::Borrowed("\"[redacted]\""),
+        1..=words::MAX_WORD if key.bytes().all(is_bare) => Cow::Borrowed(key),
+        _ => {
+            let start: String = key.chars().take(words::MAX_WORD).collect();
+            match !key.is_empty() && key.bytes().all(is_bare) {
+                true => Cow::Owned(start),
+                false => Cow::Owned(format!("{start:?}")),
+            }
+        }
     };
-    let bare = !key.is_empty()
-        && key
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-    let shown: String = key.chars().take(words::MAX_WORD).collect();
-    let shown = if bare { shown } else { format!("{shown:?}") };
     if parent.is_empty() {
-        return shown;
+        return shown.into_owned();
     }
-    format!("{parent}.{shown}")
+    [parent, &shown].join(".")
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::usersig::{Issuer, SecretKey};
 
 mod audit;
 mod conf_files;
+mod effective;
 mod key_sets;
 mod listeners;
 mod rest_api;
@@ -99,6 +100,24 @@ fn base_with(from: &str, to: &str) -> String {
     BASE.replacen(from, to, 1)
 }
 
+/// What nobody but an operator may see is on loopback, and what becomes of an unlisted path is never left to a default.
+#[test]
+fn o1_u9_what_is_not_written_opens_nothing() {
+    let world = World::new();
+    let config = world.good(BASE);
+    assert!(config.ops.ip().is_loopback());
+    assert!(BASE.contains("default_access"));
+    let without: Vec<_> = BASE
+        .lines()
+        .filter(|line| !line.starts_with("default_access"))
+        .collect();
+    let errors = world.errors(&without.join("\n"));
+    assert!(
+        errors.len() == 1 && errors[0].contains("routes.default_access: is required"),
+        "{errors:?}"
+    );
+}
+
 #[test]
 fn a_short_file_gets_the_documented_defaults() {
     let config = World::new().good(BASE);
@@ -113,6 +132,7 @@ fn a_short_file_gets_the_documented_defaults() {
         config.runtime,
         Runtime {
             threads: None,
+            max_requests: NonZeroUsize::new(10_000).unwrap(),
             max_body: 1 << 30,
             max_login_body: 1 << 20,
             max_header_bytes: 64 << 10,
@@ -123,6 +143,7 @@ fn a_short_file_gets_the_documented_defaults() {
             drain_delay: seconds(0),
             grace_period: seconds(10),
             shutdown_timeout: seconds(5),
+            upgrade_socket: None,
         }
     );
     assert_eq!(
@@ -172,6 +193,7 @@ fn a_full_file_sets_everything() {
     assert_eq!(world.shown(&config.warnings), Vec::<String>::new());
     assert_eq!(shown(&config.listen), ["0.0.0.0:8080", "[::1]:8081"]);
     assert_eq!(config.runtime.threads.map(NonZeroUsize::get), Some(4));
+    assert_eq!(config.runtime.max_requests.get(), 500);
     assert_eq!(config.runtime.max_body, 2 << 20);
     assert_eq!(config.runtime.grace_period, Duration::ZERO);
     assert_eq!(config.log.level, LogLevel::Debug);
@@ -302,7 +324,60 @@ fn the_store_is_a_file_in_a_folder_that_is_there() {
         "[routes]",
         "[store]\nfile = \"state\"\n[routes]",
     ));
-    assert_eq!(config.store, Some(world.folder.path().join("state")));
+    assert_eq!(config.store.file, Some(world.folder.path().join("state")));
+    assert_eq!(config.store.redis, None);
+}
+
+#[test]
+fn the_store_of_a_fleet_has_an_address_and_defaults_for_the_rest() {
+    let world = World::new();
+    world.file("password", "hunter2\n");
+    let store = |lines: &str| {
+        let section = format!("[store.redis]\n{lines}\n[routes]");
+        let store = world.good(&base_with("[routes]", &section)).store;
+        (store.file, store.redis.unwrap())
+    };
+    let (file, least) = store("url = \"redis://127.0.0.1\"");
+    assert_eq!(file, None);
+    let host = "127.0.0.1".to_owned();
+    let expected = fleet::Settings {
+        server: fleet::Server::Tcp { host, port: 6379 },
+        database: 0,
+        username: None,
+        password: None,
+        prefix: "usersig-proxy:".to_owned(),
+        timeout: Duration::from_millis(500),
+        nodes: std::num::NonZeroU32::MIN,
+    };
+    assert_eq!(least, expected);
+    let (_, most) = store(
+        "url = \"rediss://redis.internal:7000/\"\nusername = \"proxy\"\npassword = { file = \"password\" }\n\
+         database = 3\nprefix = \"a:\"\ntimeout = \"2s\"\nnodes = 4",
+    );
+    assert_eq!(most.password.as_ref().unwrap().expose(), b"hunter2");
+    assert!(!format!("{most:?}").contains("hunter2"));
+    let rest = (
+        most.database,
+        most.prefix.as_str(),
+        most.timeout,
+        most.nodes.get(),
+    );
+    assert_eq!(rest, (3, "a:", Duration::from_secs(2), 4));
+    assert_eq!(most.username.as_deref(), Some("proxy"));
+    let server = fleet::Server::Tls {
+        host: "redis.internal".to_owned(),
+        port: 7000,
+        roots: fleet::Roots::System,
+    };
+    assert_eq!(most.server, server);
+    let (_, socket) = store("url = \"unix:/run/redis/redis.sock\"");
+    assert_eq!(
+        socket.server,
+        fleet::Server::Unix("/run/redis/redis.sock".into())
+    );
+    let (_, address) = store("url = \"redis://[::1]:1\"");
+    let host = "::1".to_owned();
+    assert_eq!(address.server, fleet::Server::Tcp { host, port: 1 });
 }
 
 #[test]
@@ -408,6 +483,7 @@ http = ["0.0.0.0:8080", "[::1]:8081"]
 listen = "127.0.0.1:9191"
 [runtime]
 threads = 4
+max_requests = 500
 max_body = "2MiB"
 max_header_bytes = "32KiB"
 max_uri_bytes = "8KiB"

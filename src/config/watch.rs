@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_way_to_change_a_file_shows() {
+    fn o3_every_way_to_change_a_file_shows() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         fs::create_dir(path("sites")).unwrap();

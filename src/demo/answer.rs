@@ -1,21 +1,11 @@
-//! The forms of the demo app's answers: its page, JSON, and errors as JSON.
+//! The forms of the demo app's answers: JSON, and errors as JSON.
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
-    WWW_AUTHENTICATE,
+    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, WWW_AUTHENTICATE,
 };
 use http::{HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
-
-pub(super) fn html(page: &'static str) -> Response<Bytes> {
-    let response = full(
-        StatusCode::OK,
-        Bytes::from_static(page.as_bytes()),
-        "text/html; charset=utf-8",
-    );
-    with(response, CONTENT_SECURITY_POLICY, PAGE_POLICY)
-}
 
 pub(super) fn json(value: &Value) -> Response<Bytes> {
     status(StatusCode::OK, value)
@@ -60,8 +50,3 @@ fn with(mut response: Response<Bytes>, name: HeaderName, value: &'static str) ->
         .insert(name, HeaderValue::from_static(value));
     response
 }
-
-/// The page is one file: its script and style are inline, and it talks to its own origin only.
-const PAGE_POLICY: &str = "default-src 'none'; connect-src 'self'; script-src 'unsafe-inline'; \
-                           style-src 'unsafe-inline'; img-src data:; base-uri 'none'; \
-                           form-action 'none'; frame-ancestors 'none'";

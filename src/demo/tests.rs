@@ -296,8 +296,16 @@ fn the_page_names_every_account_and_loads_nothing_from_elsewhere() {
     );
     let page = String::from_utf8(response.body().to_vec()).unwrap();
     for account in ACCOUNTS {
-        let row = format!("<td>{}</td><td>{}</td>", account.login, account.password);
-        assert!(page.contains(&row), "{}", account.login);
+        let DemoAccount {
+            login,
+            password,
+            user: DemoUser { id, name, roles },
+        } = account;
+        let row = format!(
+            "<tr data-id=\"{id}\" data-name=\"{name}\"><td>{login}</td><td>{password}</td><td>{}</td>",
+            roles.join(" ")
+        );
+        assert!(page.contains(&row), "{login}");
     }
     assert!(!page.contains("http:") && !page.contains("https:"));
     let head = send("HEAD", "/", &[], "");

@@ -26,6 +26,23 @@ impl Outcome {
         }
     }
 
+    /// How many there are.
+    pub(super) const COUNT: usize = 3 + Rejection::CODES.len();
+
+    /// Its place in [`all`](Self::all); beyond the last one for a code that does not exist.
+    pub(super) fn index(self) -> usize {
+        match self {
+            Self::Forwarded => 0,
+            Self::Answered => 1,
+            Self::Aborted => 2,
+            Self::Rejected(code) => {
+                let place = Rejection::CODES.iter().position(|&known| known == code);
+                place.map_or(Self::COUNT, |place| 3 + place)
+            }
+        }
+    }
+
+    /// In the order of [`index`](Self::index).
     pub(super) fn all() -> impl Iterator<Item = Self> {
         let others = [Self::Forwarded, Self::Answered, Self::Aborted];
         others

@@ -67,6 +67,59 @@ impl Folded {
     }
 }
 
+/// Whether a name, which may have any bytes, is one that [`Folded::is_forwarding`].
+pub fn is_forwarding(name: &[u8]) -> bool {
+    Initials::FORWARDING.has_that_of(name) && Folded::of(name).is_forwarding()
+}
+
+/// A set of first letters and digits of folded names. Most headers of a request begin like none that matters, and need
+/// not be folded to tell.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Initials(u64);
+
+impl Initials {
+    const FORWARDING: Self = Self::of_all(FORWARDING).with(b"x-forwarded-");
+    /// Of the names that [are reserved](Folded::is_reserved).
+    pub const RESERVED: Self = Self::FORWARDING.with(REQUEST_ID.as_bytes());
+
+    /// With that of another name, which may have any bytes.
+    #[must_use]
+    pub const fn with(self, name: &[u8]) -> Self {
+        match initial(name) {
+            Some(bit) => Self(self.0 | 1 << bit),
+            None => self,
+        }
+    }
+
+    /// Whether the first letter or digit of a name is in the set.
+    pub fn has_that_of(self, name: &[u8]) -> bool {
+        initial(name).is_some_and(|bit| self.0 >> bit & 1 == 1)
+    }
+
+    const fn of_all(names: &[&str]) -> Self {
+        let mut set = Self(0);
+        let mut rest = names;
+        while let [name, after @ ..] = rest {
+            set = set.with(name.as_bytes());
+            rest = after;
+        }
+        set
+    }
+}
+
+/// A number below 64 for the first letter or digit, in either case.
+const fn initial(name: &[u8]) -> Option<u32> {
+    let mut rest = name;
+    while let [byte, after @ ..] = rest {
+        if byte.is_ascii_alphanumeric() {
+            // Digits are 48 to 57, letters 1 to 26 in both cases.
+            return Some((*byte & if byte.is_ascii_digit() { 63 } else { 31 }) as u32);
+        }
+        rest = after;
+    }
+    None
+}
+
 /// Whether an app may take one name for the other.
 pub fn is_alias(one: &str, other: &str) -> bool {
     Folded::of(one.as_bytes()).as_str() == Folded::of(other.as_bytes()).as_str()
@@ -139,7 +192,24 @@ mod tests {
         for name in FORWARDING {
             let folded = Folded::of(name.as_bytes());
             assert_eq!(folded.as_str(), *name);
-            assert!(folded.is_forwarding());
+            assert!(folded.is_forwarding() && is_forwarding(name.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn initials_are_of_the_first_letter_or_digit_in_either_case() {
+        let set = Initials::default().with(b"x-chat").with(b"_9lives");
+        for name in ["X-Chat", "x", "-X", "__x_", "9", ".9"] {
+            assert!(set.has_that_of(name.as_bytes()), "{name}");
+        }
+        for name in ["", "-", "y", "Y-X", "8", "\u{e9}y", "w", "a9"] {
+            assert!(!set.has_that_of(name.as_bytes()), "{name}");
+        }
+        let everyone: Vec<u8> = (b'a'..=b'z').chain(b'0'..=b'9').collect();
+        for one in &everyone {
+            let set = Initials::default().with(&[*one]);
+            let alike = |other: &&u8| set.has_that_of(&[**other]);
+            assert_eq!(everyone.iter().filter(alike).collect::<Vec<_>>(), [one]);
         }
     }
 
@@ -166,6 +236,7 @@ mod tests {
             "X-Rewrite-URL",
         ] {
             assert!(Folded::of(name.as_bytes()).is_reserved(), "{name}");
+            assert!(Initials::RESERVED.has_that_of(name.as_bytes()), "{name}");
         }
         for name in [
             "Authorization",

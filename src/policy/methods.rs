@@ -35,6 +35,11 @@ pub enum MethodsError {
 }
 
 impl Methods {
+    /// The names that a route may list.
+    pub fn known() -> &'static [&'static str] {
+        &KNOWN_METHODS
+    }
+
     /// Parses names as a route lists them.
     pub fn parse<S: AsRef<str>>(names: &[S]) -> Result<Self, MethodsError> {
         if names.is_empty() {

@@ -6,8 +6,10 @@ use http::Method;
 use pingora::proxy::Session;
 
 use super::context::{Decision, RequestContext};
+use super::trace::Trace;
 use super::upstream::is_failure;
 use crate::authorize::Target;
+use crate::identity::UserId;
 use crate::metrics::Outcome;
 
 pub(super) fn outcome(ctx: &RequestContext, failed: bool) -> Outcome {
@@ -43,8 +45,8 @@ pub(super) fn log(
     };
     tracing::info!(
         target: "usersig_proxy::access",
-        request_id = %ctx.request_id,
-        client = ctx.provenance.client().map(|address| address.to_string()),
+        request_id = ctx.request_id.as_str(),
+        client = ctx.provenance.client(),
         method = method_name(&request.method),
         path = &*printable(request.uri.path()),
         site = ctx.site_name(),
@@ -52,16 +54,17 @@ pub(super) fn log(
         status = status.map_or(0, |status| status.as_u16()),
         outcome = outcome.as_str(),
         reason,
-        user_id = ctx.logged_in.as_ref().or(ctx.user()).map(|user| user.user_id.as_str().to_owned()),
+        user_id = ctx.known_user().map(UserId::as_str),
         upstream = ctx.upstream.as_deref(),
         server = ctx.tries.server(),
+        trace_id = ctx.trace.as_ref().and_then(Trace::id).map(tracing::field::display),
         duration_ms = (seconds * 1e6).round() / 1e3,
         "request"
     );
 }
 
 /// The method, if it looks like one: a client may send any word in its place, a credential too.
-fn method_name(method: &Method) -> &str {
+pub(super) fn method_name(method: &Method) -> &str {
     let name = method.as_str();
     let is_plain = |byte: u8| byte.is_ascii_uppercase() || byte == b'-';
     match name.len() <= MAX_METHOD_BYTES && name.bytes().all(is_plain) {
@@ -71,7 +74,7 @@ fn method_name(method: &Method) -> &str {
 }
 
 /// The path without what could end a line or fill the log, and without credentials that were put into it.
-fn printable(path: &str) -> Cow<'_, str> {
+pub(super) fn printable(path: &str) -> Cow<'_, str> {
     let path = redacted(path);
     match path.len() <= MAX_PATH_BYTES && path.bytes().all(|byte| byte.is_ascii_graphic()) {
         true => path,

@@ -17,6 +17,7 @@ use pingora::{Error, ErrorType, Result};
 use super::UserSigProxy;
 use super::context::RequestContext;
 use super::inject::{self, CookieScope, LoginJson};
+use super::joined::Joined;
 use super::login_body::{Action, LoginBody, STALE, Untouched};
 use crate::authorize::{AnswerRule, Target, User};
 use crate::json::insert::{InsertError, insert};
@@ -122,6 +123,21 @@ impl UserSigProxy {
         Ok(())
     }
 
+    /// What is sent of a body that is held back when trailers come, which are its end as well.
+    pub(super) async fn end_body(
+        &self,
+        session: &mut Session,
+        ctx: &mut RequestContext,
+    ) -> Result<Option<Bytes>> {
+        let mut body = None;
+        if let Err(error) = self.filter_body(&mut body, true, ctx) {
+            // The framework would send an end after nothing.
+            session.as_downstream_mut().shutdown().await;
+            return Err(error);
+        }
+        Ok(body)
+    }
+
     /// Whose answer this is, as far as its header tells.
     fn find_user(
         &self,
@@ -170,6 +186,7 @@ impl UserSigProxy {
         }
         inject::keep_out_of_caches(response)?;
         frame_anew(session, response)?;
+        Joined::let_header_wait(session);
         ctx.held_body = Some(HeldBody { body, rule, user });
         Ok(())
     }
@@ -237,7 +254,10 @@ impl UserSigProxy {
         self.count_user(ctx.site_name(), user.as_ref());
         match &user {
             // It cannot wait, so it is dated past the kick.
-            Ok(user) => _ = site.settings.logouts.hurry_kick(&user.user_id),
+            Ok(user) => {
+                site.settings.logouts.hurry_kick(&user.user_id);
+                site.offer_profile(user);
+            }
             Err(_) => self.count_answer(ctx, AnswerOutcome::SessionRefused),
         }
         user.ok()

@@ -11,13 +11,15 @@ use super::answer::HeldBody;
 use super::forwarding::Provenance;
 use super::respond::Refused;
 use super::site::Site;
+use super::trace::Trace;
 use super::upstream::Tries;
 use super::webhook::Received;
 use super::{internal, request};
 use crate::authorize::{
     Authorizer, Caller, Inject, Login, Permit, REST_ROUTE, Refusal, Target, User,
 };
-use crate::metrics::NO_SITE;
+use crate::identity::UserId;
+use crate::metrics::{NO_SITE, Place};
 use crate::rejection::Rejection;
 use crate::time::UnixTime;
 
@@ -29,10 +31,14 @@ pub struct RequestContext {
     pub(super) decision: Decision,
     /// The site that it is for, under the configuration that was current when it came.
     pub(super) site: Option<Arc<Site>>,
+    /// Its place among all that are under way.
+    pub(super) place: Option<Place>,
     /// Where the request came from; noted before the request is stripped.
     pub(super) provenance: Provenance,
     /// Whether a cookie can go without `Secure`; noted before the request is stripped.
     pub(super) plain_loopback: bool,
+    /// The trace that it belongs to, where requests are traced.
+    pub(super) trace: Option<Trace>,
     pub(super) upstream: Option<Arc<str>>,
     pub(super) tries: Tries,
     pub(super) body_bytes: u64,
@@ -43,6 +49,8 @@ pub struct RequestContext {
     pub(super) webhook: Option<Received>,
     /// The user whose session the app's answer began, or whose login it carries.
     pub(super) logged_in: Option<User>,
+    /// Whose request it was that was permitted and then turned away.
+    turned_away: Option<UserId>,
 }
 
 /// How far the decision about a request has come.
@@ -60,8 +68,10 @@ impl RequestContext {
             started: Instant::now(),
             decision: Decision::Pending,
             site: None,
+            place: None,
             provenance: Provenance::unknown(),
             plain_loopback: false,
+            trace: None,
             upstream: None,
             tries: Tries::default(),
             body_bytes: 0,
@@ -69,6 +79,7 @@ impl RequestContext {
             held_body: None,
             webhook: None,
             logged_in: None,
+            turned_away: None,
         }
     }
 
@@ -147,8 +158,15 @@ impl RequestContext {
         }
     }
 
+    /// Whom the access line names.
+    pub(super) fn known_user(&self) -> Option<&UserId> {
+        let user = self.logged_in.as_ref().or(self.user());
+        user.map(|user| &user.user_id).or(self.turned_away.as_ref())
+    }
+
     /// Turns away a request that had a permit, or never came to be judged.
     pub(super) fn reject(&mut self, rejection: Rejection) {
+        self.turned_away = self.user().map(|user| user.user_id).or(self.turned_away);
         let route = self.route().cloned();
         self.decision = Decision::Rejected(Refusal {
             route,
@@ -160,16 +178,53 @@ impl RequestContext {
 
 /// A name for one request, for logs and the error body: 128 random bits in hexadecimal.
 #[derive(Clone, Copy)]
-pub(super) struct RequestId(u128);
+pub(super) struct RequestId([u8; 32]);
 
 impl RequestId {
     fn random() -> Self {
-        Self(rand::random())
+        let mut text = [0; 32];
+        let bytes: [u8; 16] = rand::random();
+        for (digits, byte) in text.chunks_exact_mut(2).zip(bytes) {
+            digits.copy_from_slice(&[byte >> 4, byte & 15].map(hex_digit));
+        }
+        Self(text)
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        f.write_str(self.as_str())
+    }
+}
+
+fn hex_digit(value: u8) -> u8 {
+    match value {
+        0..10 => b'0' + value,
+        _ => b'a' - 10 + value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_id_is_128_bits_in_hexadecimal_and_no_two_are_alike() {
+        let ids: Vec<_> = (0..1000).map(|_| RequestId::random().to_string()).collect();
+        for id in &ids {
+            let is_hex = id
+                .bytes()
+                .all(|letter| b"0123456789abcdef".contains(&letter));
+            assert!(id.len() == 32 && is_hex, "{id}");
+        }
+        let digits: std::collections::BTreeSet<char> =
+            ids.iter().flat_map(|id| id.chars()).collect();
+        assert_eq!(digits.len(), 16);
+        let different: std::collections::BTreeSet<_> = ids.iter().collect();
+        assert_eq!(different.len(), ids.len());
     }
 }

@@ -4,9 +4,20 @@ use std::collections::HashSet;
 
 use http::header::{HeaderMap, HeaderValue, ORIGIN};
 
+use super::UserSigProxy;
+use super::context::RequestContext;
+
 /// The origins whose scripts may read our endpoint and our refusals.
 #[derive(Clone, Debug, Default)]
 pub struct AllowedOrigins(HashSet<String>);
+
+impl UserSigProxy {
+    /// The origins that may read our own answer to a request.
+    pub(super) fn origins<'a>(&'a self, ctx: &'a RequestContext) -> &'a AllowedOrigins {
+        let site = ctx.site.as_ref();
+        site.map_or(&self.no_origins, |site| &site.settings.origins)
+    }
+}
 
 impl AllowedOrigins {
     /// Takes serialized origins as browsers send them: `https://app.example.com`, no path, no wildcard.

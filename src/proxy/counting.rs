@@ -35,5 +35,10 @@ impl UserSigProxy {
             self.metrics.webhooks().count(ctx.site_name(), outcome);
         }
         access::log(session, ctx, outcome, route, seconds);
+        if let (Some(traces), Some(trace)) = (&self.traces, &ctx.trace)
+            && let Some(span) = trace.finish(session, ctx, outcome)
+        {
+            traces.record(span);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use pingora::proxy::Session;
+use pingora::{Error, ErrorType};
 
 use super::context::RequestContext;
 use super::{UserSigProxy, respond, upstream};
@@ -34,8 +35,16 @@ impl UserSigProxy {
             let origins = self.origins(ctx);
             // A client that left cannot be told.
             let _ = respond::with_rejection(session, origins, ctx.refused(), &rejection).await;
+        } else if !session.is_http2() {
+            // The framework drops what it has not written yet. The end of the connection tells that more is missing.
+            session.as_downstream_mut().shutdown().await;
         }
         ctx.reject(rejection);
         status
     }
+}
+
+/// What a stage says that comes before what it needs.
+pub(super) fn internal() -> Box<Error> {
+    Error::explain(ErrorType::InternalError, "a stage of the walk was skipped")
 }

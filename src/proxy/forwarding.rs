@@ -28,19 +28,22 @@ pub struct ForwardingRules {
 /// Where a request came from, as far as it is believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Provenance {
-    /// The client and the proxies that it came through, the nearest first; empty when the peer has no address.
-    chain: Vec<IpAddr>,
+    /// The addresses of the client and then of the proxies that it came through, as `X-Forwarded-For` lists them; empty
+    /// when the peer has no address.
+    addresses: String,
     scheme: Scheme,
     host: Option<String>,
+    is_trusted: bool,
 }
 
 impl Provenance {
     /// Of a request that was not read yet.
     pub(super) fn unknown() -> Self {
         Self {
-            chain: Vec::new(),
+            addresses: String::new(),
             scheme: Scheme::Http,
             host: None,
+            is_trusted: false,
         }
     }
 
@@ -57,16 +60,22 @@ impl Provenance {
     }
 
     /// The address of the client, if it is known.
-    pub(super) fn client(&self) -> Option<IpAddr> {
-        self.chain.last().copied()
+    pub(super) fn client(&self) -> Option<&str> {
+        self.addresses
+            .split(SEPARATOR)
+            .next()
+            .filter(|client| !client.is_empty())
+    }
+
+    /// Whether the peer is one that may tell where a request came from.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.is_trusted
     }
 
     /// Tells the app, in a request without any such header. `host` is the one that the request names.
     pub(super) fn tell(&self, request: &mut RequestHeader, host: Option<&str>) -> Result<()> {
-        if !self.chain.is_empty() {
-            let addresses = self.chain.iter().rev().map(ToString::to_string);
-            let list = addresses.collect::<Vec<_>>().join(", ");
-            request.insert_header("X-Forwarded-For", list)?;
+        if !self.addresses.is_empty() {
+            request.insert_header("X-Forwarded-For", self.addresses.as_str())?;
         }
         if let Some(host) = self.host.as_deref().or(host) {
             request.insert_header("X-Forwarded-Host", host)?;
@@ -80,11 +89,12 @@ impl Provenance {
             ..Self::unknown()
         };
         if let Peer::Address(address) = peer {
-            found.chain.push(address);
+            found.came_through(address);
         }
         if !rules.trusted.contains(peer) {
             return found;
         }
+        found.is_trusted = true;
         match rules.family {
             ForwardedFamily::XForwarded => {
                 found.follow(
@@ -106,6 +116,16 @@ impl Provenance {
         found
     }
 
+    /// Puts an address before those that are nearer.
+    fn came_through(&mut self, address: IpAddr) {
+        let nearer = std::mem::take(&mut self.addresses);
+        write_address(&mut self.addresses, address);
+        if !nearer.is_empty() {
+            self.addresses.push_str(SEPARATOR);
+            self.addresses.push_str(&nearer);
+        }
+    }
+
     /// Goes from proxy to proxy until one is not trusted or says nothing of where it was asked from. What was said
     /// before it, it may have made up.
     fn follow<'h>(&mut self, hops: impl Iterator<Item = Hop<'h>>, rules: &ForwardingRules) {
@@ -113,7 +133,7 @@ impl Provenance {
             self.scheme = hop.scheme.unwrap_or(self.scheme);
             self.host = hop.host.map(str::to_owned).or(self.host.take());
             let Some(address) = hop.address else { return };
-            self.chain.push(address);
+            self.came_through(address);
             if !rules.trusted.contains_address(address) {
                 return;
             }
@@ -154,6 +174,31 @@ fn texts<'h>(headers: &'h HeaderMap, name: &'static str) -> impl Iterator<Item =
     fields.map(|value| value.to_str().unwrap_or(NO_TEXT))
 }
 
+/// Writes an address. Every request brings one, and the standard library takes its time for the common kind.
+fn write_address(text: &mut String, address: IpAddr) {
+    match address {
+        IpAddr::V4(address) => {
+            text.reserve("255.255.255.255".len());
+            for (index, octet) in address.octets().into_iter().enumerate() {
+                if index > 0 {
+                    text.push('.');
+                }
+                write_octet(text, octet);
+            }
+        }
+        IpAddr::V6(address) => text.push_str(&address.to_string()),
+    }
+}
+
+fn write_octet(text: &mut String, octet: u8) {
+    for (power, is_shown) in [(100, octet >= 100), (10, octet >= 10), (1, true)] {
+        if is_shown {
+            text.push(char::from(b'0' + octet / power % 10));
+        }
+    }
+}
+
+const SEPARATOR: &str = ", ";
 /// Neither an address nor a scheme nor a host.
 const NO_TEXT: &str = "?";
 /// What is further away is not believed; no network has so many proxies in a row.

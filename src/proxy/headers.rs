@@ -9,7 +9,7 @@ use http::header::{CONNECTION, HeaderMap, HeaderName, UPGRADE};
 use pingora::http::RequestHeader;
 
 use super::request::asks_for_websocket;
-use crate::policy::header_name::Folded;
+use crate::policy::header_name::{Folded, Initials};
 use crate::rejection::Rejection;
 
 /// The names under which UserID, UserSig and SDKAppID are injected.
@@ -34,6 +34,8 @@ impl InjectedNames {
 /// Decides which request headers a client may not send, and which it may not have dropped.
 pub(super) struct Stripper {
     ours: BTreeSet<String>,
+    /// Of the names that are ours or reserved.
+    initials: Initials,
     tokens: Vec<String>,
 }
 
@@ -48,8 +50,11 @@ impl Stripper {
         let tokens: Vec<_> = tokens.map(folded).collect();
         let others = of_others.iter().flat_map(InjectedNames::headers);
         let others = others.filter(|name| !tokens.contains(name));
+        let ours: BTreeSet<_> = others.chain(names.headers()).collect();
+        let initials = |set: Initials, name: &String| set.with(name.as_bytes());
         Self {
-            ours: others.chain(names.headers()).collect(),
+            initials: ours.iter().fold(Initials::RESERVED, initials),
+            ours,
             tokens,
         }
     }
@@ -72,7 +77,10 @@ impl Stripper {
     fn find(&self, headers: &HeaderMap) -> Vec<HeaderName> {
         headers
             .keys()
-            .filter(|name| self.is_ours_alone(&Folded::of(name.as_str().as_bytes())))
+            .filter(|name| {
+                let name = name.as_str().as_bytes();
+                self.initials.has_that_of(name) && self.is_ours_alone(&Folded::of(name))
+            })
             .cloned()
             .collect()
     }

@@ -31,7 +31,7 @@ impl Site {
         let decision = self.judge(session, now);
         match &decision {
             Err(refusal) if self.found_newer_keys(session, refusal).await => {
-                self.settings.authorizer.authorize(&parts(session)?, now)
+                self.authorize(session, now)
             }
             _ => decision,
         }

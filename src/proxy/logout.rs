@@ -19,7 +19,6 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep};
 
 use super::context::RequestContext;
-use super::request::parts;
 use super::site::Site;
 use crate::authorize::{Caller, Permit, Refusal, Target};
 use crate::identity::UserId;
@@ -241,9 +240,7 @@ impl Site {
     }
 
     fn decide_again(&self, session: &mut PingoraSession) -> Result<Permit, Refusal> {
-        self.settings
-            .authorizer
-            .authorize(&parts(session)?, self::now())
+        self.authorize(session, self::now())
     }
 
     /// Ends the caller's session when the app has answered its logout with success.

@@ -13,7 +13,7 @@ use pingora::proxy::Session;
 
 use super::forwarding::ForwardingRules;
 use crate::authorize::Parts;
-use crate::policy::header_name::Folded;
+use crate::policy::header_name::is_forwarding;
 use crate::policy::{HostError, PathError};
 use crate::rejection::Rejection;
 
@@ -113,7 +113,9 @@ pub(super) fn is_websocket(session: &Session) -> bool {
 
 /// The same of a header alone.
 pub(super) fn asks_for_websocket(request: &RequestHeader) -> bool {
-    let upgrade = request.headers.get(UPGRADE);
+    let Some(upgrade) = request.headers.get(UPGRADE) else {
+        return false;
+    };
     let mut options = request
         .headers
         .get_all(CONNECTION)
@@ -121,7 +123,7 @@ pub(super) fn asks_for_websocket(request: &RequestHeader) -> bool {
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
     request.method == Method::GET
         && request.version == Version::HTTP_11
-        && upgrade.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+        && upgrade.as_bytes().eq_ignore_ascii_case(b"websocket")
         && options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
 }
 
@@ -151,8 +153,7 @@ pub(super) fn is_plain_loopback(session: &Session, rules: &ForwardingRules) -> b
 /// A proxy on this machine connects from a loopback address as well and may send its own upstream's name as `Host`, for
 /// browsers elsewhere. What it adds gives it away, and so does HTTP/1.0, which no browser speaks.
 fn is_local_browser(request: &RequestHeader, client: IpAddr) -> bool {
-    let is_passed_on =
-        |name: &HeaderName| *name == VIA || Folded::of(name.as_str().as_bytes()).is_forwarding();
+    let is_passed_on = |name: &HeaderName| *name == VIA || is_forwarding(name.as_str().as_bytes());
     client.to_canonical().is_loopback()
         && request.version > Version::HTTP_10
         && !request.headers.keys().any(is_passed_on)

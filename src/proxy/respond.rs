@@ -34,7 +34,7 @@ pub(super) async fn with_rejection(
     let request_id = refused.request_id;
     let mut header = ResponseHeader::build(rejection.status(), Some(12))?;
     header.insert_header(CONTENT_TYPE, "application/problem+json")?;
-    header.insert_header(REQUEST_ID, request_id.to_string())?;
+    header.insert_header(REQUEST_ID, request_id.as_str())?;
     if let Some(challenge) = rejection.challenge() {
         header.insert_header(WWW_AUTHENTICATE, challenge)?;
     }

@@ -26,7 +26,7 @@ use crate::rest_api::HttpStatus;
 use crate::rest_api::admit::{
     Admission, Admitted, Body, BodyError, Bounds, ByRole, MAX_BODY_BYTES,
 };
-use crate::rest_api::budget::Budgets;
+use crate::rest_api::budget::Exceeded;
 use crate::rest_api::catalog::Command;
 use crate::rest_api::group_role::{self, RoleUnknown, Told};
 use crate::rest_api::outcome::{Answer, Class};
@@ -39,6 +39,13 @@ use crate::usersig::SdkAppId;
 pub trait ChatApi: Send + Sync {
     /// Makes the call and gives an answer that may be passed on. Bounded in time; repeats what may be repeated.
     async fn call(&self, command: &Command, body: &[u8]) -> Result<ChatAnswer, Refusal>;
+}
+
+/// Where calls take their place: on this node, or among the nodes of a fleet.
+#[async_trait]
+pub trait CallBudgets: Send + Sync {
+    /// Takes a place for a call now, or says when to come again.
+    async fn take(&self, command: &Command, caller: &UserId) -> Result<(), Exceeded>;
 }
 
 /// An answer of Chat that may be passed on.
@@ -55,7 +62,7 @@ pub struct RestGateway {
     /// Who may call what.
     pub policy: Policy,
     /// How often.
-    pub budgets: Box<dyn Budgets>,
+    pub budgets: Box<dyn CallBudgets>,
     /// Who has which role in a group.
     pub roles: KnownRoles,
     /// Makes the calls.
@@ -195,7 +202,8 @@ impl RestGateway {
         entry.note_rule(Some(&admitted.rule.label));
         entry.note_acting(&admitted.acting);
         self.budgets
-            .take(grant.command, &caller.user_id, self.started.elapsed())
+            .take(grant.command, &caller.user_id)
+            .await
             .map_err(Refusal::Budget)?;
         entry.note_sent();
         let answer = self.chat.call(grant.command, &admitted.body).await;
@@ -240,7 +248,8 @@ impl RestGateway {
         let command = self.policy.catalog().find(group_role::GET_ROLE);
         let command = command.ok_or(Refusal::RoleUnknown(RoleUnknown::NotTold))?;
         self.budgets
-            .take(command, &user, self.started.elapsed())
+            .take(command, &user)
+            .await
             .map_err(Refusal::Budget)?;
         let question = group_role::question(group, &user);
         let called = self.chat.call(command, question.as_bytes()).await;

@@ -16,10 +16,11 @@ use super::hosts::Hosts;
 use super::keys::KeyRefresher;
 use super::limits::Limits;
 use super::logout::Logouts;
+use super::profiles::Profiles;
 use super::rest_call::RestGateway;
 use super::upstream::{self, Upstreams};
 use super::{internal, request};
-use crate::authorize::{Authorizer, Permit, Refusal, Target};
+use crate::authorize::{Authorizer, Caller, Permit, Refusal, Target, User};
 use crate::policy::HostName;
 use crate::rejection::Rejection;
 use crate::time::UnixTime;
@@ -40,6 +41,8 @@ pub struct SiteSettings {
     pub origins: AllowedOrigins,
     /// Ends sessions.
     pub logouts: Arc<Logouts>,
+    /// Tells Chat nickname and avatar of users.
+    pub profiles: Arc<Profiles>,
     /// Calls of Chat's REST API, if they are on.
     pub rest_api: Option<RestGateway>,
 }
@@ -60,6 +63,8 @@ pub struct Bounds {
     pub keepalive: Duration,
     /// How long a client may take between two reads of a body, and for one write of an answer.
     pub read_timeout: Duration,
+    /// How many requests may be under way in the process.
+    pub max_requests: usize,
 }
 
 /// The sites of one configuration.
@@ -124,9 +129,24 @@ impl Site {
     /// Stages 1 to 7 of the walk, on a request without any header that only we may set.
     pub(super) fn judge(&self, session: &mut Session, now: UnixTime) -> Result<Permit, Refusal> {
         self.stripper.strip(session.req_header_mut())?;
-        self.settings
-            .authorizer
-            .authorize(&request::parts(session)?, now)
+        self.authorize(session, now)
+    }
+
+    /// The same of a request that was stripped.
+    pub(super) fn authorize(&self, session: &Session, now: UnixTime) -> Result<Permit, Refusal> {
+        let parts = request::parts(session)?;
+        let permit = self.settings.authorizer.authorize(&parts, now)?;
+        if let Caller::User(user) = &permit.caller {
+            self.offer_profile(user);
+        }
+        Ok(permit)
+    }
+
+    /// Sends what Chat is to know of a user on its way, wherever he was issued a UserSig.
+    pub(super) fn offer_profile(&self, user: &User) {
+        if let Some(profile) = &user.profile {
+            self.settings.profiles.offer(profile);
+        }
     }
 
     /// The upstream of a permitted request; the other kinds of target have none, nor has a webhook before its body was

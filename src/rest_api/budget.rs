@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use super::catalog::{Command, CommandName};
 use crate::identity::UserId;
 
-/// Where calls take their place. A store that nodes share can stand behind it.
+/// Where calls take their place.
 pub trait Budgets: Send + Sync {
     /// Takes a place for a call at `now`, or says when to come again.
     fn take(&self, command: &Command, caller: &UserId, now: Duration) -> Result<(), Exceeded>;
@@ -127,7 +127,26 @@ impl LocalBudgets {
 
 impl Budgets for LocalBudgets {
     fn take(&self, command: &Command, caller: &UserId, now: Duration) -> Result<(), Exceeded> {
-        let pace = Pace::of(self.limits.rate_of(command));
+        self.take_share(command, caller, now, NonZeroU32::MIN)
+    }
+}
+
+impl LocalBudgets {
+    /// The calls a second that these budgets take.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The same where so many have the command's and the application's budgets among them, and none knows of the others'
+    /// calls: a place in an even part of each.
+    pub fn take_share(
+        &self,
+        command: &Command,
+        caller: &UserId,
+        now: Duration,
+        sharers: NonZeroU32,
+    ) -> Result<(), Exceeded> {
+        let pace = Pace::of(self.limits.rate_of(command)).shared_by(sharers);
         let state = &mut *self.state.lock();
         state.forget_idle(now);
         if !state.commands.contains_key(&command.name) {
@@ -141,7 +160,7 @@ impl Budgets for LocalBudgets {
         let share = used.share_after(pace, caller, now);
         let share = share.map_err(at(Scope::Caller))?;
         let of_app = match self.limits.app {
-            Some(rate) => state.app.after(Pace::of(rate), now),
+            Some(rate) => state.app.after(Pace::of(rate).shared_by(sharers), now),
             None => Ok(Bucket::default()),
         };
         let of_app = of_app.map_err(at(Scope::App))?;
@@ -197,21 +216,33 @@ impl CommandState {
 }
 
 /// A rate as a token bucket keeps it.
-#[derive(Clone, Copy, Debug)]
-struct Pace {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
     /// The time that one call stands for.
-    interval: Duration,
+    pub interval: Duration,
     /// How much time may be used ahead.
-    burst: Duration,
+    pub burst: Duration,
 }
 
 impl Pace {
     /// Half of the calls of a second at once, the others spread over it: together never more than the rate in one.
-    fn of(rate: NonZeroU32) -> Self {
+    pub fn of(rate: NonZeroU32) -> Self {
         let ahead = rate.get() / 2;
         let spread = rate.get() - ahead;
         // Rounded up, so that the rounding never adds a call.
         let interval = Duration::from_nanos(SECOND_NANOS.div_ceil(spread.into()));
+        Self {
+            interval,
+            burst: interval.saturating_mul(ahead.saturating_add(1)),
+        }
+    }
+
+    /// The same for one of so many who share it evenly and do not know of each other. Each may make one call at any time
+    /// at which it has made none for long, so a small rate may be exceeded by as many as they are.
+    fn shared_by(self, sharers: NonZeroU32) -> Self {
+        let ahead = self.burst.as_nanos() / self.interval.as_nanos().max(1) - 1;
+        let ahead = u32::try_from(ahead).unwrap_or(u32::MAX) / sharers;
+        let interval = self.interval.saturating_mul(sharers.get());
         Self {
             interval,
             burst: interval.saturating_mul(ahead.saturating_add(1)),

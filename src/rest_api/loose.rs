@@ -36,7 +36,10 @@ impl<'n> Loose<'n> {
 
     /// Whether `name` is the name, in whatever spelling.
     pub(super) fn is(&self, name: &str) -> bool {
-        fold(name).eq(self.folded.chars())
+        match name.is_ascii() {
+            true => fold_ascii(name).eq(self.folded.bytes()),
+            false => fold(name).eq(self.folded.chars()),
+        }
     }
 
     /// Whether `name` is another spelling of the name.
@@ -47,7 +50,16 @@ impl<'n> Loose<'n> {
 
 /// A name as a careless reader compares it: its letters and digits, without case.
 pub(super) fn folded(name: &str) -> String {
-    fold(name).collect()
+    match name.is_ascii() {
+        true => fold_ascii(name).map(char::from).collect(),
+        false => fold(name).collect(),
+    }
+}
+
+/// The same as [`fold`], for the names that nearly everybody uses.
+fn fold_ascii(name: &str) -> impl Iterator<Item = u8> {
+    let letters = name.bytes().filter(u8::is_ascii_alphanumeric);
+    letters.map(|letter| letter.to_ascii_lowercase())
 }
 
 /// Letters and digits without case. Twice, since `ſ` meets `s` in upper case and the Kelvin sign meets `k` in lower case.

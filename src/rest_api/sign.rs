@@ -90,6 +90,11 @@ impl Endpoint {
             .ok_or(EndpointError::Region)
     }
 
+    /// The names of the regions.
+    pub fn regions() -> impl Iterator<Item = &'static str> {
+        REGIONS.iter().map(|(name, _, _)| *name)
+    }
+
     /// Takes `https://host[:port]`, or `http://` with a loopback address and port.
     pub fn parse(text: &str) -> Result<Self, EndpointError> {
         let uri: http::Uri = text.parse().map_err(|_| EndpointError::Form)?;
@@ -165,8 +170,24 @@ pub enum Likeness {
 /// The administrator's UserSig in use.
 #[derive(Debug, Default)]
 struct AdminSig {
-    issued: Option<IssuedUserSig>,
+    in_use: Option<InUse>,
     renewed_at: Option<UnixTime>,
+}
+
+/// A UserSig of the administrator, with what must not stand in an answer to what it signs.
+#[derive(Debug)]
+struct InUse {
+    issued: IssuedUserSig,
+    secrets: Arc<Secrets>,
+}
+
+impl InUse {
+    fn new(issued: IssuedUserSig) -> Self {
+        Self {
+            secrets: Arc::new(Secrets::new([issued.user_sig.expose()])),
+            issued,
+        }
+    }
 }
 
 /// A call that may be sent.
@@ -174,13 +195,13 @@ struct AdminSig {
 pub struct SignedCall {
     /// Where to.
     pub uri: SignedUri,
-    user_sig: UserSig,
+    secrets: Arc<Secrets>,
 }
 
 impl SignedCall {
     /// What must not stand in the answer.
-    pub fn secrets(&self) -> Secrets {
-        Secrets::new([self.user_sig.expose()])
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 }
 
@@ -244,7 +265,7 @@ impl Signer {
         random: u32,
         now: UnixTime,
     ) -> Result<SignedCall, IssueError> {
-        let user_sig = self.admin_sig(now)?;
+        let (user_sig, secrets) = self.admin_sig(now)?;
         // No letter of a UserSig or an account needs percent-encoding in a query.
         let uri = format!(
             "{}/v4/{command}?sdkappid={}&identifier={}&usersig={}&random={random}&contenttype=json",
@@ -255,7 +276,7 @@ impl Signer {
         );
         Ok(SignedCall {
             uri: SignedUri(Zeroizing::new(uri)),
-            user_sig,
+            secrets,
         })
     }
 
@@ -269,25 +290,25 @@ impl Signer {
         }
         admin_sig.renewed_at = Some(now);
         // Dated later than the one that may have been voided within this very second.
-        let last = admin_sig.issued.as_ref().map(|issued| issued.issued_at);
+        let last = admin_sig.in_use.as_ref().map(|last| last.issued.issued_at);
         let date = last.map_or(now, |last| now.max(last.saturating_add(SECOND)));
-        admin_sig.issued = self.issuer.issue(&self.admin.0, date).ok();
+        let issued = self.issuer.issue(&self.admin.0, date).ok();
+        admin_sig.in_use = issued.map(InUse::new);
         true
     }
 
-    fn admin_sig(&self, now: UnixTime) -> Result<UserSig, IssueError> {
+    fn admin_sig(&self, now: UnixTime) -> Result<(UserSig, Arc<Secrets>), IssueError> {
         let mut admin_sig = self.admin_sig.lock();
-        let is_fresh = |issued: &&IssuedUserSig| {
+        let is_fresh = |issued: &IssuedUserSig| {
             let is_dated = issued.issued_at <= now.saturating_add(SECOND);
             is_dated && issued.expires_at.saturating_since(now) >= HALF_LIFE
         };
-        if let Some(issued) = admin_sig.issued.as_ref().filter(is_fresh) {
-            return Ok(issued.user_sig.clone());
-        }
-        let issued = self.issuer.issue(&self.admin.0, now)?;
-        let user_sig = issued.user_sig.clone();
-        admin_sig.issued = Some(issued);
-        Ok(user_sig)
+        let used = match admin_sig.in_use.take() {
+            Some(used) if is_fresh(&used.issued) => used,
+            Some(_) | None => InUse::new(self.issuer.issue(&self.admin.0, now)?),
+        };
+        let used = admin_sig.in_use.insert(used);
+        Ok((used.issued.user_sig.clone(), Arc::clone(&used.secrets)))
     }
 }
 

@@ -53,8 +53,12 @@ fn is_reserved(text: &str, reserved: &ReservedNames) -> bool {
 }
 
 /// Whether accounts stand in a member of that name, in whatever spelling.
-pub(super) fn holds_accounts(name: &str) -> bool {
-    let folded = loose::folded(name);
+fn holds_accounts(name: &str) -> bool {
+    holds_accounts_folded(&loose::folded(name))
+}
+
+/// The same of a name that was [folded](loose::folded).
+pub(super) fn holds_accounts_folded(folded: &str) -> bool {
     ACCOUNTS.iter().any(|ending| folded.ends_with(ending))
 }
 

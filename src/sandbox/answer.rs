@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_LENGTH, CONTENT_TYPE,
-    LOCATION,
+    ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_LENGTH,
+    CONTENT_TYPE, LOCATION,
 };
 use http::{HeaderValue, Response, StatusCode, Uri};
 use serde::Serialize;
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
+use super::client::Listener;
 use super::failure::Failure;
 
 /// What the caller of the sandbox has to do.
@@ -23,6 +24,8 @@ pub enum Answer {
     RespondAfter(Duration, Response<Bytes>),
     /// Close the connection after a while and send nothing.
     Cut(Duration),
+    /// Send this head, and what the listener hears until it ends.
+    Listen(Response<()>, Listener),
 }
 
 /// A successful answer of a command.
@@ -84,6 +87,16 @@ pub(super) fn chat<T: Serialize>(outcome: Result<T, Failure>) -> Response<Bytes>
             members: None,
         },
     })
+}
+
+/// An answer whose body is lines of JSON, as they come.
+pub(super) fn lines(listener: Listener) -> Answer {
+    let mut head = Response::new(());
+    let kind = HeaderValue::from_static("application/x-ndjson");
+    head.headers_mut().insert(CONTENT_TYPE, kind);
+    let no_store = HeaderValue::from_static("no-store");
+    head.headers_mut().insert(CACHE_CONTROL, no_store);
+    Answer::Listen(head, listener)
 }
 
 /// The answer of a command, in Chat's shape.

@@ -29,6 +29,8 @@ pub(super) struct Message {
     pub(super) is_withdrawn: bool,
     /// Whether the sender's own history leaves it out (`SyncOtherMachine` 2).
     pub(super) is_hidden_from_sender: bool,
+    /// Its place among all that were ever kept, from 1; the archive sets it.
+    pub(super) number: u64,
     /// What it counts for, in bytes.
     pub(super) size: usize,
 }
@@ -39,6 +41,7 @@ pub(super) struct Archive {
     /// The conversation of every message, oldest message first.
     order: VecDeque<Talk>,
     bytes: usize,
+    pushed: u64,
     max_messages: usize,
     max_bytes: usize,
 }
@@ -72,19 +75,42 @@ impl Archive {
             talks: HashMap::new(),
             order: VecDeque::new(),
             bytes: 0,
+            pushed: 0,
             max_messages,
             max_bytes,
         }
     }
 
     /// Keeps a message, and lets the oldest go.
-    pub(super) fn push(&mut self, talk: Talk, message: Message) {
+    pub(super) fn push(&mut self, talk: Talk, mut message: Message) {
+        self.pushed += 1;
+        message.number = self.pushed;
         self.bytes += message.size;
         self.talks.entry(talk).or_default().push_back(message);
         self.order.push_back(talk);
         while self.order.len() > self.max_messages || self.bytes > self.max_bytes {
             self.drop_oldest();
         }
+    }
+
+    /// How many messages were ever kept.
+    pub(super) fn pushed(&self) -> u64 {
+        self.pushed
+    }
+
+    /// The newest one-to-one messages to or from a user that were kept after the `told`-th of all, oldest first.
+    pub(super) fn heard_by(&self, user: UserId, told: u64, most: usize) -> Vec<&Message> {
+        if told == self.pushed {
+            return Vec::new();
+        }
+        let talks = self.talks.iter().filter(|(talk, _)| talk.has(user));
+        let mut messages: Vec<_> = talks
+            .flat_map(|(_, messages)| messages.iter().rev())
+            .filter(|message| message.number > told)
+            .filter(|message| !(message.is_hidden_from_sender && message.from == user))
+            .collect();
+        messages.sort_unstable_by_key(|message| message.number);
+        messages.split_off(messages.len().saturating_sub(most))
     }
 
     /// The messages of a conversation, oldest first.
@@ -204,6 +230,7 @@ mod tests {
             custom: None,
             is_withdrawn: false,
             is_hidden_from_sender: false,
+            number: 0,
             size,
         }
     }

@@ -48,7 +48,7 @@ impl Sandbox {
     }
 }
 
-fn credentials(members: &Object) -> Result<Credentials<'_>, Failure> {
+pub(super) fn credentials(members: &Object) -> Result<Credentials<'_>, Failure> {
     Ok(Credentials {
         user_id: user_id(members)?,
         sdk_app_id: sdk_app_id(members)?,

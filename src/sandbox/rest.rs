@@ -28,7 +28,9 @@ use crate::identity::UserId;
 use crate::json::{self, Object};
 use crate::time::UnixTime;
 
-/// A call of an administrator whose body is JSON.
+pub(super) use message::one_to_one;
+
+/// A call whose body is JSON, of an administrator or of a client that sends in its own name.
 struct Call<'a> {
     body: &'a Object,
     caller: UserId,
@@ -106,6 +108,25 @@ impl Sandbox {
         };
         command(&mut state.chat, &call)
     }
+}
+
+/// A one-to-one message that a client sends as the user who it is.
+pub(super) fn send_in_own_name(
+    chat: &mut Chat,
+    body: &Object,
+    (caller, sdk_app_id): (UserId, u32),
+    now: UnixTime,
+) -> Result<Reply, Failure> {
+    if body.contains_key("From_Account") {
+        return Err(Failure::FromAccountUnknown);
+    }
+    let call = Call {
+        body,
+        caller,
+        sdk_app_id,
+        now,
+    };
+    message::send(chat, &call)
 }
 
 /// The command of a request; names are compared with regard to case, and other methods than POST have none.

@@ -18,6 +18,7 @@ use crate::usersig::ring::{KeyState, NamedKey};
 use crate::usersig::{Issuer, Lifetime, SecretKey};
 
 mod accounts;
+mod client;
 mod faults;
 mod groups;
 mod members;

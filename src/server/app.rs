@@ -3,6 +3,8 @@
 //! Not on Pingora's `ServeHttp`: it cannot leave a request unanswered, and when a client has gone it logs the request's whole
 //! target, in which a REST call has its UserSig.
 
+mod feed;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +17,9 @@ use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
 use pingora::services::listening::Service;
+use tokio::time::sleep;
+
+pub use feed::{Feed, Piece};
 
 /// What a handler wants done.
 #[derive(Debug)]
@@ -25,6 +30,8 @@ pub enum Reply {
     RespondAfter(Duration, Response<Bytes>),
     /// Close the connection after a while and send nothing.
     Cut(Duration),
+    /// Send this head, and a body piece by piece.
+    Stream(Response<()>, Feed),
 }
 
 impl From<Response<Bytes>> for Reply {
@@ -63,13 +70,27 @@ where
         }
         let is_stopping = *shutdown.borrow();
         session.set_keepalive((!is_stopping).then_some(KEEPALIVE_SECONDS));
-        let response = match read_body(&mut session).await {
+        let reply = match read_body(&mut session).await {
             Some(body) => {
                 let head = session.req_header().as_owned_parts();
-                let reply = (self.0)(&Request::from_parts(head, body)).into();
-                waited_for(reply).await?
+                (self.0)(&Request::from_parts(head, body)).into()
             }
-            None => empty(StatusCode::PAYLOAD_TOO_LARGE),
+            None => empty(StatusCode::PAYLOAD_TOO_LARGE).into(),
+        };
+        let response = match reply {
+            Reply::Respond(response) => response,
+            Reply::RespondAfter(delay, response) => {
+                sleep(delay).await;
+                response
+            }
+            Reply::Cut(delay) => {
+                sleep(delay).await;
+                return None;
+            }
+            Reply::Stream(head, feed) => {
+                feed::send(session, head, feed, shutdown).await;
+                return None;
+            }
         };
         send(session, response).await
     }
@@ -103,17 +124,6 @@ async fn read_body(session: &mut ServerSession) -> Option<Bytes> {
         }
     }
     Some(body.freeze())
-}
-
-/// The response, once its time has come; none when the connection is to be cut.
-async fn waited_for(reply: Reply) -> Option<Response<Bytes>> {
-    let (delay, response) = match reply {
-        Reply::Respond(response) => return Some(response),
-        Reply::RespondAfter(delay, response) => (delay, Some(response)),
-        Reply::Cut(delay) => (delay, None),
-    };
-    tokio::time::sleep(delay).await;
-    response
 }
 
 fn empty(status: StatusCode) -> Response<Bytes> {

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::StartError;
+use super::fleet::SiteBudgets;
 use crate::chat_client::{ChatClient, Standing};
 use crate::config::Chat;
-use crate::proxy::{KnownRoles, RestGateway};
+use crate::proxy::{KnownRoles, ProfileImports, RestGateway};
 use crate::rest_api::Settings;
 use crate::rest_api::budget::{Limits, LocalBudgets};
 use crate::rest_api::sign::{AdminAccount, Signer};
+use crate::state::redis::Fleet;
 
 /// How much the site's callers have called, and since when that is counted. It goes on by the site's name, so that no reload gives
 /// them a second go.
@@ -59,17 +61,34 @@ pub(super) fn gateway(
     chat: &Chat,
     client: Option<&Arc<ChatClient>>,
     usage: &Usage,
+    fleet: Option<&Fleet>,
 ) -> Option<RestGateway> {
     let (settings, client) = settings.zip(client)?;
     Some(RestGateway {
         policy: settings.policy,
-        budgets: Box::new(usage.budgets.succeeded_by(settings.limits)),
+        budgets: Box::new(SiteBudgets {
+            local: usage.budgets.succeeded_by(settings.limits),
+            started: usage.started,
+            shared: fleet.map(|fleet| fleet.budget(chat.sdk_app_id)),
+        }),
         roles: KnownRoles::new(settings.group_role_max_age),
         chat: client.clone(),
         reserved: chat.reserved.clone(),
         sdk_app_id: chat.sdk_app_id,
         http_status: settings.http_status,
         started: usage.started,
+    })
+}
+
+/// How the site's profiles are imported, if they are.
+pub(super) fn imports(chat: &Chat, client: Option<&Arc<ChatClient>>) -> Option<ProfileImports> {
+    Some(ProfileImports {
+        importer: client?.clone(),
+        sdk_app_id: chat.sdk_app_id,
+        endpoint: chat.endpoint.clone()?,
+        reserved: chat.reserved.clone(),
+        per_second: chat.imports?.per_second,
+        queue_capacity: chat.imports?.queue_capacity,
     })
 }
 

@@ -13,6 +13,7 @@ use crate::key_source::{
 };
 use crate::metrics::Metrics;
 use crate::proxy::KeyRefresher;
+use crate::status_page::KeySetStanding;
 use crate::token::keys::KeySet;
 use crate::token::verify::WantedKey;
 
@@ -65,6 +66,12 @@ impl Keys {
         self.source.run(std::future::pending()).await;
     }
 
+    /// Whether none is still to come.
+    pub(super) fn are_loaded(&self) -> bool {
+        let statuses = self.source.status();
+        statuses.iter().all(|status| status.age.is_some())
+    }
+
     /// Notes in the metrics how the sets stand.
     pub(super) fn measure(&self, metrics: &Metrics) {
         for status in self.source.status() {
@@ -73,6 +80,21 @@ impl Keys {
                 .key_sets()
                 .set(&self.site, &status.name, age, status.keys);
         }
+    }
+
+    /// How each set stands, for the status page.
+    pub(super) fn standing(&self) -> Vec<KeySetStanding> {
+        let statuses = self.source.status().into_iter();
+        let standing = |status: SourceStatus| KeySetStanding {
+            site: self.site.to_string(),
+            issuer: status.name,
+            keys: status.keys,
+            age: status.age,
+            next_refresh: status.next_refresh,
+            failures: status.failures,
+            failed_by: status.last_error.map(|error| error.reason()),
+        };
+        statuses.map(standing).collect()
     }
 
     /// One line for each set.
@@ -95,7 +117,7 @@ impl KeyRefresher for Keys {
     }
 }
 
-fn settings(source: KeySetSource) -> Result<SourceSettings, KeySourceError> {
+pub(super) fn settings(source: KeySetSource) -> Result<SourceSettings, KeySourceError> {
     let roots = match source.ca.as_deref().map(TrustRoots::parse).transpose() {
         Ok(roots) => roots.unwrap_or_default(),
         Err(error) => return Err(source_error(source, error)),

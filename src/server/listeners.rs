@@ -55,7 +55,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Connections<A> {
     }
 }
 
-/// The service of the proxy; `patience` is for the first bytes of a connection.
+/// The service of the proxy; `patience` is for the first bytes of a connection and for each header.
 pub(super) fn service(
     conf: &Arc<ServerConf>,
     proxy: UserSigProxy,
@@ -67,7 +67,7 @@ pub(super) fn service(
     app.server_options = Some(options.clone());
     let proxy_protocol = ProxyProtocol::new(listen);
     let connections = Connections {
-        app: Versions::new(app, &options, patience),
+        app: Versions::new(app, options, patience),
         proxy_protocol: proxy_protocol.clone(),
     };
     let mut service = Service::new("proxy".to_owned(), connections);

@@ -12,7 +12,7 @@ mod status;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -98,6 +98,7 @@ impl Reloader {
         let fixed = Fixed::of(&config);
         let listeners = config.listen.addresses().copied().collect();
         let on_change = config.runtime.reload_on_change;
+        let began = Instant::now();
         let draft = workshop.build(config.sites, &config.runtime)?;
         let reloader = Self {
             workshop,
@@ -110,7 +111,7 @@ impl Reloader {
             files,
             on_change,
         };
-        reloader.put_in_force(draft, Vec::new());
+        reloader.put_in_force(draft, Vec::new(), began);
         Ok(reloader)
     }
 
@@ -139,6 +140,7 @@ impl Reloader {
         let Some(before) = blocking(files, Files::before_attempt).await else {
             return background;
         };
+        let began = Instant::now();
         let (prepared, read) = self.prepare(path).await;
         match prepared {
             Ok(Prepared {
@@ -148,7 +150,7 @@ impl Reloader {
             }) => {
                 files.apply(read);
                 self.certificates.replace(&listen);
-                self.put_in_force(draft, self.fixed.differences(&fixed));
+                self.put_in_force(draft, self.fixed.differences(&fixed), began);
                 background.end_soon();
                 self.workshop.start_background()
             }
@@ -160,7 +162,8 @@ impl Reloader {
         }
     }
 
-    fn put_in_force(&self, draft: Draft, restart_needed: Vec<&'static str>) {
+    /// Swaps. What `began` then was read, checked and built for it.
+    fn put_in_force(&self, draft: Draft, restart_needed: Vec<&'static str>, began: Instant) {
         self.workshop.put_in_force(draft);
         let now = SystemTime::now();
         let mut status = self.status.lock();
@@ -170,7 +173,8 @@ impl Reloader {
             UnixTime::from(now),
             !restart_needed.is_empty(),
         );
-        tracing::info!(generation, "the configuration is in force");
+        let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(generation, duration_ms, "the configuration is in force");
         for key in &restart_needed {
             tracing::warn!(generation, key, "changed in the file; it takes a restart");
         }

@@ -19,11 +19,13 @@ use crate::config::{self, KeySetSource, Runtime};
 use crate::metrics::Metrics;
 use crate::policy::HostName;
 use crate::proxy::{
-    AllowedOrigins, Bounds, InjectedNames, Kicker, Limits, Logouts, SiteSettings, Sites, Upstreams,
+    AllowedOrigins, Bounds, InjectedNames, Kicker, Limits, Logouts, ProfileImports, Profiles,
+    SiteSettings, Sites, Upstreams,
 };
 use crate::rest_api::group_role::GET_ROLE;
 use crate::state::kick::KickTicket;
 use crate::state::revocation::Revocations;
+use crate::usersig::SdkAppId;
 
 /// Makes sites, and keeps what outlives a configuration.
 pub(super) struct Workshop {
@@ -41,21 +43,24 @@ pub(super) struct Draft {
     sites: Vec<Built>,
 }
 
-/// A site that is built: its hosts, what its requests need, what goes on beside them, and what tells Chat of logouts.
+/// A site that is built: its hosts, what its requests need, what goes on beside them, and what tells Chat of logouts and profiles.
 struct Built {
     hosts: Vec<HostName>,
     settings: SiteSettings,
     running: Running,
     kicker: Option<Arc<dyn Kicker>>,
+    imports: Option<ProfileImports>,
 }
 
 /// A site with what goes on beside its requests.
 pub(super) struct Running {
     pub(super) name: Arc<str>,
     pub(super) authorizer: Arc<Authorizer>,
+    app: SdkAppId,
     pub(super) keys: Keys,
     pub(super) upstreams: Upstreams,
     logouts: Arc<Logouts>,
+    profiles: Arc<Profiles>,
     chat: Option<Arc<ChatClient>>,
     usage: Arc<chat::Usage>,
     revoked: Arc<Revocations>,
@@ -70,6 +75,8 @@ struct Labels {
     commands: Option<Vec<String>>,
     /// Whether it takes webhooks.
     webhooks: bool,
+    /// Whether it imports profiles.
+    profiles: bool,
 }
 
 /// Which kicks start with a configuration.
@@ -122,6 +129,7 @@ impl Workshop {
         let (mut settings, mut running) = (Vec::new(), Vec::new());
         for mut site in draft.sites {
             self.begin(&mut site.running, &before, site.kicker);
+            site.running.profiles.replace(site.imports);
             settings.push((site.hosts, site.settings));
             running.push(site.running);
         }
@@ -137,6 +145,8 @@ impl Workshop {
     /// Creates the series of a site, and hands it what it goes on from.
     fn begin(&self, site: &mut Running, before: &[Running], kicker: Option<Arc<dyn Kicker>>) {
         site.create_series(&self.metrics);
+        let lifetime = site.authorizer.settings().issuer.lifetime();
+        self.store.share(&site.name, site.app, lifetime);
         let is_heard_again = site.logouts.replace_kicker(kicker);
         let bans = site.logouts.revoke(site.revoked.clone());
         let earlier = before.iter().find(|before| before.name == site.name);
@@ -157,6 +167,7 @@ impl Workshop {
             let name = &*site.name;
             tracing::info!(site = name, "the site is gone, and its kicks with it");
             site.logouts.replace_kicker(None);
+            site.profiles.replace(None);
             self.metrics.remove_site(name);
         }
     }
@@ -172,6 +183,21 @@ impl Workshop {
                 );
             }
         }
+    }
+
+    /// Begins to load the published key sets of the sites in force. Call it in a runtime.
+    pub(super) fn start_key_sets(&self) -> Background {
+        let mut background = JoinSet::new();
+        for site in self.in_force.load().iter() {
+            background.spawn(site.keys.clone().run());
+        }
+        Background(background)
+    }
+
+    /// Whether every published key set of the sites in force is loaded.
+    pub(super) fn has_key_sets(&self) -> bool {
+        let sites = self.in_force.load();
+        sites.iter().all(|site| site.keys.are_loaded())
     }
 
     /// Starts what goes on beside the requests of the sites in force. Call it in a runtime.
@@ -201,11 +227,15 @@ impl Workshop {
         let earlier = before.map(|before| &before.upstreams);
         let upstreams = upstreams::build(name, &site.upstreams, &self.metrics, earlier)?;
         let logouts = self.logouts(name, before);
+        let profiles = self.profiles(name, before);
         let earlier = before.and_then(|before| before.chat.as_deref());
         let chat = chat::client(&site.chat, earlier)?;
         let usage = chat::Usage::after(before.map(|before| &before.usage));
+        let fleet = self.store.fleet.as_deref();
+        let gateway = chat::gateway(site.rest_api, &site.chat, chat.as_ref(), &usage, fleet);
+        let imports = chat::imports(&site.chat, chat.as_ref());
         let settings = SiteSettings {
-            rest_api: chat::gateway(site.rest_api, &site.chat, chat.as_ref(), &usage),
+            rest_api: gateway,
             name: name.clone(),
             authorizer: authorizer.clone(),
             keys: Arc::new(keys.clone()),
@@ -213,13 +243,16 @@ impl Workshop {
             names: names(site.inject),
             origins: AllowedOrigins::new(site.cors_origins),
             logouts: logouts.clone(),
+            profiles: profiles.clone(),
         };
         let running = Running {
             name: name.clone(),
             authorizer,
+            app: site.chat.sdk_app_id,
             keys,
             upstreams,
             logouts,
+            profiles,
             chat,
             usage,
             revoked: site.revoked,
@@ -232,6 +265,7 @@ impl Workshop {
             settings,
             running,
             kicker,
+            imports,
         })
     }
 
@@ -270,6 +304,14 @@ impl Workshop {
             )),
         }
     }
+
+    /// What waits for Chat goes on while there is a site of the name.
+    fn profiles(&self, site: &Arc<str>, before: Option<&Running>) -> Arc<Profiles> {
+        match before {
+            Some(before) => Arc::clone(&before.profiles),
+            None => Arc::new(Profiles::new(Arc::clone(site), Arc::clone(&self.metrics))),
+        }
+    }
 }
 
 impl Labels {
@@ -288,6 +330,7 @@ impl Labels {
             routes: routes.map(|route| route.name.clone()).collect(),
             commands,
             webhooks: site.authorizer.webhooks.is_some(),
+            profiles: site.chat.imports.is_some(),
         }
     }
 }
@@ -304,6 +347,9 @@ impl Running {
         }
         if self.labels.webhooks {
             metrics.webhooks().create(&self.name);
+        }
+        if self.labels.profiles {
+            metrics.profiles().create(&self.name);
         }
     }
 
@@ -356,6 +402,7 @@ fn bounds(runtime: &Runtime) -> Bounds {
         limits: limits(runtime),
         keepalive: runtime.downstream_keepalive,
         read_timeout: runtime.downstream_read_timeout,
+        max_requests: runtime.max_requests.get(),
     }
 }
 

@@ -1,6 +1,7 @@
-//! Keeps the state of the process in its file: soon after a change, and tidied every minute.
+//! Keeps the state of the process in its file, soon after a change and tidied every minute, and shares it with the fleet.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -11,14 +12,26 @@ use pingora::services::background::BackgroundService;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::fleet;
+use crate::config;
 use crate::proxy::Keeper;
-use crate::state::local::{LocalStore, StoreError};
+use crate::state::local::{LocalStore, Opened, StoreError};
+use crate::state::redis::Fleet;
 use crate::state::{Limits, State};
 use crate::time::UnixTime;
+use crate::usersig::{Lifetime, SdkAppId};
 
 /// Where denied sessions and generations are kept.
 #[derive(Clone)]
-pub(super) enum Store {
+pub(super) struct Store {
+    local: Local,
+    /// The other nodes, if there are any.
+    pub(super) fleet: Option<Arc<Fleet>>,
+}
+
+/// Where this node keeps them.
+#[derive(Clone)]
+enum Local {
     /// In memory, by the name of the site: they end with the process.
     Memory(Arc<Mutex<BTreeMap<String, Arc<State>>>>),
     /// In a file as well.
@@ -26,50 +39,74 @@ pub(super) enum Store {
 }
 
 impl Store {
-    pub(super) fn memory() -> Self {
-        Self::Memory(Arc::default())
+    /// Opens what the configuration names.
+    pub(super) fn open(
+        store: &config::Store,
+        fleet: Option<Arc<Fleet>>,
+    ) -> Result<Self, StoreError> {
+        let local = match &store.file {
+            Some(path) => Local::File(Arc::new(open_file(path)?)),
+            None => Local::Memory(Arc::default()),
+        };
+        Ok(Self { local, fleet })
+    }
+
+    /// Shares the state of a site with the other nodes, if there are any.
+    pub(super) fn share(&self, site: &str, app: SdkAppId, lifetime: Lifetime) {
+        if let Some(fleet) = &self.fleet {
+            let lifetime = Duration::from_secs(lifetime.as_secs().into());
+            fleet.share(site, app, lifetime, &self.state(site));
+        }
+    }
+
+    /// Reads what others wrote since it was opened. Blocks, for a few seconds at most.
+    pub(super) fn look_again(&self) {
+        if let Err(error) = self.flush() {
+            tracing::error!(%error, "the store cannot be read; it is tried again");
+        }
+        fleet::look_at_first(self);
     }
 
     /// The state of a site: the same for the same name until the process ends.
     pub(super) fn state(&self, site: &str) -> Arc<State> {
         let new = || Arc::new(State::in_memory(Limits::default()));
-        match self {
-            Self::Memory(states) => {
+        match &self.local {
+            Local::Memory(states) => {
                 let mut states = states.lock();
                 states.entry(site.to_owned()).or_insert_with(new).clone()
             }
-            Self::File(store) => store.state(site),
+            Local::File(store) => store.state(site),
         }
     }
 
     /// The sites of which it holds something.
     pub(super) fn sites(&self) -> Vec<String> {
-        match self {
-            Self::Memory(states) => {
+        match &self.local {
+            Local::Memory(states) => {
                 let states = states.lock();
                 let held = states.iter().filter(|(_, state)| !state.is_empty());
                 held.map(|(site, _)| site.clone()).collect()
             }
-            Self::File(store) => store.sites(),
+            Local::File(store) => store.sites(),
         }
     }
 
     /// Writes what changed. Blocks on the disk.
     fn flush(&self) -> Result<(), StoreError> {
-        match self {
-            Self::Memory(_) => Ok(()),
-            Self::File(store) => store.flush(now()),
+        match &self.local {
+            Local::Memory(_) => Ok(()),
+            Local::File(store) => store.flush(now()),
         }
     }
 
     /// Drops what has expired. Blocks on the disk.
     fn sweep(&self) -> Result<(), StoreError> {
-        match self {
-            Self::Memory(states) => {
+        match &self.local {
+            Local::Memory(states) => {
                 states.lock().values().for_each(|state| state.sweep(now()));
                 Ok(())
             }
-            Self::File(store) => store.sweep(now()),
+            Local::File(store) => store.sweep(now()),
         }
     }
 
@@ -89,6 +126,9 @@ impl Store {
 impl Keeper for Store {
     async fn keep(&self) {
         self.tend(false).await;
+        if let Some(fleet) = &self.fleet {
+            fleet.keep().await;
+        }
     }
 }
 
@@ -115,6 +155,20 @@ impl BackgroundService for Tending {
         }
         self.0.tend(false).await;
     }
+}
+
+fn open_file(path: &Path) -> Result<LocalStore, StoreError> {
+    let (store, opened) = LocalStore::open(path, Limits::default(), now())?;
+    match opened {
+        Opened::Read { records } => tracing::info!(records, "the store was read"),
+        Opened::New => {
+            tracing::warn!(file = %path.display(), "there was no store; it is new and empty")
+        }
+        Opened::Torn { records, copy } => {
+            tracing::warn!(records, copy = %copy.display(), "the end of the store was half-written");
+        }
+    }
+    Ok(store)
 }
 
 fn now() -> UnixTime {

@@ -10,31 +10,36 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
-use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
+use pingora::protocols::{ALPN, Stream};
 use pingora::server::ShutdownWatch;
 use tokio::time::timeout;
 
+use crate::proxy::Joined;
+
 /// An app for connections of every version.
 pub(super) struct Versions<A> {
-    every: Arc<A>,
+    app: Arc<A>,
     http1: Arc<Http1<A>>,
+    cleartext_http2: Arc<CleartextHttp2<A>>,
     patience: Duration,
 }
 
 impl<A: HttpServerApp + Send + Sync + 'static> Versions<A> {
-    /// For an app with these options; a plain connection that does not begin within `patience` is closed.
-    pub(super) fn new(app: A, options: &HttpServerOptions, patience: Duration) -> Self {
-        let every = Arc::new(app);
-        let mut options = options.clone();
-        options.h2c = false;
-        let http1 = Http1 {
-            app: every.clone(),
+    /// For an app with these options, which are for connections that do not begin in HTTP/2; a plain connection that does
+    /// not begin within `patience` is closed, and so is one of HTTP/1 with a header that takes longer.
+    pub(super) fn new(app: A, mut options: HttpServerOptions, patience: Duration) -> Self {
+        let app = Arc::new(app);
+        options.h2c = true;
+        let cleartext_http2 = CleartextHttp2 {
+            app: app.clone(),
             options,
         };
+        let http1 = Http1(app.clone());
         Self {
-            every,
+            app,
             http1: Arc::new(http1),
+            cleartext_http2: Arc::new(cleartext_http2),
             patience,
         }
     }
@@ -46,17 +51,25 @@ impl<A: HttpServerApp + Send + Sync + 'static> Versions<A> {
     ) -> Option<Stream> {
         if stream.get_ssl_digest().is_some() {
             // The handshake said it.
-            return self.every.process_new(stream, shutdown).await;
+            return match stream.selected_alpn_proto() {
+                Some(ALPN::H2) => self.app.process_new(stream, shutdown).await,
+                _ => self.process_http1(stream, shutdown).await,
+            };
         }
         match timeout(self.patience, speaks_http2(&mut stream)).await {
-            Ok(Ok(true)) => self.every.process_new(stream, shutdown).await,
-            Ok(Ok(false)) => self.http1.process_new(stream, shutdown).await,
+            Ok(Ok(true)) => self.cleartext_http2.process_new(stream, shutdown).await,
+            Ok(Ok(false)) => self.process_http1(stream, shutdown).await,
             Ok(Err(_)) | Err(_) => None,
         }
     }
 
+    async fn process_http1(&self, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+        let stream = Joined::over(stream, self.patience);
+        self.http1.process_new(stream, shutdown).await
+    }
+
     pub(super) async fn cleanup(&self) {
-        self.every.cleanup().await;
+        self.app.cleanup().await;
     }
 }
 
@@ -73,14 +86,36 @@ async fn speaks_http2(stream: &mut Stream) -> io::Result<bool> {
     Ok(whole == *PREFACE)
 }
 
-/// The same app for connections of HTTP/1, whose first bytes are known.
-struct Http1<A> {
+/// The same app for connections of HTTP/1, each of whose requests it announces.
+struct Http1<A>(Arc<A>);
+
+#[async_trait]
+impl<A: HttpServerApp + Send + Sync + 'static> HttpServerApp for Http1<A> {
+    async fn process_new_http(
+        self: &Arc<Self>,
+        session: ServerSession,
+        shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        if let Some(stream) = session.stream() {
+            Joined::expect_request(stream);
+        }
+        self.0.process_new_http(session, shutdown).await
+    }
+
+    fn server_options(&self) -> Option<&HttpServerOptions> {
+        self.0.server_options()
+    }
+}
+
+/// The same app for plain connections of HTTP/2. The framework would look for its preface on every plain connection, also
+/// on one whose first bytes are known.
+struct CleartextHttp2<A> {
     app: Arc<A>,
     options: HttpServerOptions,
 }
 
 #[async_trait]
-impl<A: HttpServerApp + Send + Sync + 'static> HttpServerApp for Http1<A> {
+impl<A: HttpServerApp + Send + Sync + 'static> HttpServerApp for CleartextHttp2<A> {
     async fn process_new_http(
         self: &Arc<Self>,
         session: ServerSession,

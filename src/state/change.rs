@@ -4,6 +4,7 @@
 //! file and a line that is read twice does no harm.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -147,6 +148,26 @@ enum Stored {
     },
 }
 
+/// Whom a [`Change`] is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// This node after a restart, which goes on with its own kicks.
+    File,
+    /// The other nodes: a login there ends the retries of a kick, whoever sends it.
+    Fleet,
+}
+
+/// Whose the kick of a [`Change`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kicks {
+    /// An earlier process's of this node: it is to be sent.
+    Ours,
+    /// Another process's, which sends it itself. A login here ends it, as one there ends ours.
+    Others,
+    /// What this process wrote itself, and may know better by now.
+    Echo,
+}
+
 /// What a [`Change`] is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Key {
@@ -155,28 +176,52 @@ pub(super) enum Key {
     Enforced(EnforcedSubject),
 }
 
-/// What changed and was not taken by a store yet; each subject once.
-pub(super) struct Outbox(Option<Mutex<HashSet<Key>>>);
+/// What changed and was not taken by a store yet; each subject once. A closed one keeps nothing.
+pub(super) struct Outbox {
+    is_open: AtomicBool,
+    keys: Mutex<HashSet<Key>>,
+}
 
 impl Outbox {
-    /// For a state without a store.
+    /// For a state without a store, or whose store is away.
     pub(super) fn closed() -> Self {
-        Self(None)
+        Self {
+            is_open: AtomicBool::new(false),
+            keys: Mutex::default(),
+        }
     }
 
     pub(super) fn open() -> Self {
-        Self(Some(Mutex::default()))
+        let outbox = Self::closed();
+        outbox.reopen();
+        outbox
     }
 
-    pub(super) fn add(&self, key: Key) {
-        if let Some(keys) = &self.0 {
-            keys.lock().insert(key);
+    /// Keeps what is added from now on, and nothing of before.
+    pub(super) fn reopen(&self) {
+        let mut keys = self.keys.lock();
+        keys.clear();
+        self.is_open.store(true, Ordering::Release);
+    }
+
+    pub(super) fn close(&self) {
+        let mut keys = self.keys.lock();
+        *keys = HashSet::new();
+        self.is_open.store(false, Ordering::Release);
+    }
+
+    pub(super) fn add(&self, key: &Key) {
+        if !self.is_open.load(Ordering::Acquire) {
+            return;
+        }
+        let mut keys = self.keys.lock();
+        // It may have been closed since.
+        if self.is_open.load(Ordering::Acquire) {
+            keys.insert(key.clone());
         }
     }
 
     pub(super) fn take(&self) -> HashSet<Key> {
-        let keys = self.0.as_ref();
-        keys.map(|keys| std::mem::take(&mut *keys.lock()))
-            .unwrap_or_default()
+        std::mem::take(&mut *self.keys.lock())
     }
 }

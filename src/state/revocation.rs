@@ -190,12 +190,16 @@ pub struct EnforcedSubject {
     pub(super) user: UserId,
     pub(super) before: Option<UnixTime>,
     /// `false`: it left the list.
-    pub(super) listed: bool,
+    pub(in crate::state) listed: bool,
 }
 
 /// The listed subjects that were kicked.
 #[derive(Default)]
-pub(super) struct Enforced(HashSet<EnforcedSubject>);
+pub(super) struct Enforced {
+    kicked: HashSet<EnforcedSubject>,
+    /// Who left the list here: what other nodes say of them, and what they wrote before, does not count.
+    left: HashSet<EnforcedSubject>,
+}
 
 /// What a new list changed.
 pub(super) struct Difference {
@@ -207,34 +211,47 @@ pub(super) struct Difference {
 impl Enforced {
     pub(super) fn follow(&mut self, list: &Revocations) -> Difference {
         let listed: HashSet<_> = list.subjects().collect();
-        let left = self.0.difference(&listed).map(|subject| EnforcedSubject {
-            listed: false,
-            ..subject.clone()
-        });
-        let new: Vec<_> = listed.difference(&self.0).cloned().collect();
+        self.left.extend(self.kicked.difference(&listed).cloned());
+        self.left.retain(|subject| !listed.contains(subject));
+        let left = self.kicked.difference(&listed).map(not_listed);
+        let new: Vec<_> = listed.difference(&self.kicked).cloned().collect();
         let difference = Difference {
             users: new.iter().map(|subject| subject.user).collect(),
             changed: left.chain(new).collect(),
         };
-        self.0 = listed;
+        self.kicked = listed;
         difference
     }
 
     pub(super) fn take_in(&mut self, subject: EnforcedSubject) {
         match subject.listed {
-            true => drop(self.0.insert(subject)),
+            true if self.left.contains(&subject) => {}
+            true => drop(self.kicked.insert(subject)),
             false => {
                 let listed = EnforcedSubject {
                     listed: true,
                     ..subject
                 };
-                self.0.remove(&listed);
+                self.kicked.remove(&listed);
             }
         }
     }
 
     pub(super) fn snapshot(&self) -> impl Iterator<Item = super::Change> {
-        self.0.iter().cloned().map(super::Change::Enforced)
+        self.kicked.iter().cloned().map(super::Change::Enforced)
+    }
+
+    /// The same, and who left the list.
+    pub(super) fn known(&self) -> impl Iterator<Item = super::Change> {
+        let left = self.left.iter().map(not_listed);
+        self.snapshot().chain(left.map(super::Change::Enforced))
+    }
+}
+
+fn not_listed(subject: &EnforcedSubject) -> EnforcedSubject {
+    EnforcedSubject {
+        listed: false,
+        ..subject.clone()
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::RwLock;
 
 use self::record::Record;
-use super::change::UserChange;
+use super::change::{Kicks, Reader, UserChange};
 use super::kick::KickTicket;
 use super::{Change, Generation, MAX_AHEAD, RenewError, Session};
 use crate::identity::UserId;
@@ -146,9 +146,8 @@ impl Users {
     }
 
     pub(super) fn pending_kicks(&self) -> Vec<KickTicket> {
-        let pending = |(user, record): (&UserId, &Record)| {
-            record.is_kick_pending().then(|| record.ticket(user))
-        };
+        let pending =
+            |(user, record): (&UserId, &Record)| record.is_kick_ours().then(|| record.ticket(user));
         self.collect(pending)
     }
 
@@ -166,21 +165,26 @@ impl Users {
         self.shards().map(|shard| shard.read().records.len()).sum()
     }
 
-    pub(super) fn change(&self, user: &UserId) -> Option<UserChange> {
-        self.with(user, |record| record.change(user))
+    pub(super) fn change(&self, user: &UserId, reader: Reader) -> Option<UserChange> {
+        self.with(user, |record| record.change(user, reader))
     }
 
     pub(super) fn snapshot(&self, now: UnixTime) -> Vec<Change> {
         let change = |(user, record): (&UserId, &Record)| {
             let counts = record.counts_after_restart(now);
-            counts.then(|| Change::User(record.change(user)))
+            counts.then(|| Change::User(record.change(user, Reader::File)))
         };
         self.collect(change)
     }
 
-    pub(super) fn take_in(&self, change: &UserChange, with_kick: bool) {
+    /// All that other nodes may not know, however long ago it was.
+    pub(super) fn known(&self) -> Vec<Change> {
+        self.collect(|(user, record)| Some(Change::User(record.change(user, Reader::Fleet))))
+    }
+
+    pub(super) fn take_in(&self, change: &UserChange, kicks: Kicks) {
         self.update(&change.user, |record, number| {
-            record.take_in(change, number, with_kick);
+            record.take_in(change, number, kicks);
         });
     }
 

@@ -3,13 +3,15 @@
 //! A line of severity WARN or worse, or of the audit, takes all before it along and goes at once; others go within [`PATIENCE`], or when
 //! [`ENOUGH`] have come together. Whoever writes a line waits while [`TOO_MUCH`] is on its way: a reader that stops
 //! reading slows the proxy down, as it would without the gathering, and nothing is lost. Only what kills the process on the
-//! spot takes the last moment's lines with it. Lines are written in order and never torn.
+//! spot takes the last moment's lines with it. Lines are written in order and never torn, but for one that a full disk takes
+//! in part; what it does not take is lost, and the first lines that it takes again say how many there were.
 
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use memchr::memchr_iter;
 use parking_lot::{Condvar, Mutex};
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
@@ -36,6 +38,53 @@ struct Output {
     writer: Box<dyn Write + Send>,
     /// Given back for the next lines.
     spare: Vec<u8>,
+    /// How many lines could not be written since the last ones that could.
+    lost: usize,
+    /// A line was written in part.
+    is_torn: bool,
+}
+
+impl Output {
+    /// Writes lines; how many were lost before them, when these are the first again. A disk that is full takes a part of
+    /// what it is given: what comes next starts on a line of its own.
+    fn write(&mut self, lines: &[u8]) -> Option<usize> {
+        if lines.is_empty() {
+            return None;
+        }
+        let mended = match self.is_torn {
+            true => write_part(&mut self.writer, b"\n") == 1,
+            false => true,
+        };
+        let written = match mended {
+            true => write_part(&mut self.writer, lines),
+            false => 0,
+        };
+        let (done, rest) = lines.split_at(written);
+        if mended {
+            self.is_torn = !rest.is_empty() && !done.is_empty() && !done.ends_with(b"\n");
+        }
+        if rest.is_empty() {
+            return Some(std::mem::take(&mut self.lost)).filter(|lost| *lost > 0);
+        }
+        self.lost += memchr_iter(b'\n', rest).count();
+        None
+    }
+}
+
+/// How much could be written. The rest has nowhere to go.
+fn write_part(writer: &mut impl Write, bytes: &[u8]) -> usize {
+    let mut written = 0;
+    while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
+        match writer.write(rest) {
+            Ok(0) => break,
+            Ok(length) => written += length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => break,
+        }
+    }
+    // It holds nothing back.
+    let _ = writer.flush();
+    written.min(bytes.len())
 }
 
 /// Takes the text of one event.
@@ -55,6 +104,8 @@ impl Lines {
             output: Mutex::new(Output {
                 writer: Box::new(writer),
                 spare: Vec::new(),
+                lost: 0,
+                is_torn: false,
             }),
         }));
         let background = lines.clone();
@@ -64,17 +115,22 @@ impl Lines {
         Ok(lines)
     }
 
-    /// Writes everything that came so far.
+    /// Writes everything that came so far, and says when lines were lost before.
     pub(super) fn flush(&self) {
         let mut output = self.0.output.lock();
         let spare = std::mem::take(&mut output.spare);
         let mut ready = std::mem::replace(&mut *self.0.waiting.lock(), spare);
         self.0.taken.notify_all();
-        // An output that is gone has nobody left to be told.
-        let _ = output.writer.write_all(&ready);
-        let _ = output.writer.flush();
+        let lost = output.write(&ready);
         ready.clear();
         output.spare = ready;
+        drop(output);
+        if let Some(lines) = lost {
+            tracing::warn!(
+                lines,
+                "log lines were lost, because they could not be written"
+            );
+        }
     }
 
     fn add(&self, text: &[u8]) -> usize {
@@ -206,6 +262,60 @@ mod tests {
         let (lines, written) = lines();
         write(&lines, false, &"x".repeat(ENOUGH));
         assert_eq!(written.try_recv().map(|text| text.len()), Ok(ENOUGH));
+    }
+
+    /// Takes so many bytes, and then nothing until it is emptied.
+    #[derive(Clone, Default)]
+    struct Disk(Arc<Mutex<(usize, Vec<u8>)>>);
+
+    impl Write for Disk {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            let (room, written) = &mut *self.0.lock();
+            let taken = text.get(..*room).unwrap_or(text);
+            if taken.is_empty() {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            *room -= taken.len();
+            written.extend_from_slice(taken);
+            Ok(taken.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn after_a_full_disk_lines_are_whole_and_those_lost_are_counted() {
+        for (case, room, kept) in [
+            ("nothing fits", 0, ""),
+            ("half a line", 8, "first\nse\n"),
+            ("a line without its end", 12, "first\nsecond\n"),
+            ("whole lines", 13, "first\nsecond\n"),
+        ] {
+            let disk = Disk::default();
+            disk.0.lock().0 = room;
+            let mut output = Output {
+                writer: Box::new(disk.clone()),
+                spare: Vec::new(),
+                lost: 0,
+                is_torn: false,
+            };
+            assert_eq!(output.write(b"first\nsecond\nthird\n"), None, "{case}");
+            assert_eq!(output.write(b"fourth\n"), None, "{case}");
+            assert_eq!(output.write(b""), None, "{case}");
+            disk.0.lock().0 = 100;
+            let lost = match room {
+                0 => 4,
+                13 => 2,
+                12 => 3,
+                _ => 3,
+            };
+            assert_eq!(output.write(b"fifth\n"), Some(lost), "{case}");
+            assert_eq!(output.write(b"sixth\n"), None, "{case}");
+            let written = String::from_utf8(disk.0.lock().1.clone()).unwrap();
+            assert_eq!(written, format!("{kept}fifth\nsixth\n"), "{case}");
+        }
     }
 
     #[test]

@@ -233,14 +233,18 @@ fn in_cookies<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>,
     if fields().map(<[u8]>::len).sum::<usize>() > MAX_COOKIE_BYTES {
         return Err(TokenError::TooLong.into());
     }
-    let values = fields()
+    let cookies = fields()
         .flat_map(|field| field.split(|&byte| byte == b';'))
         .filter_map(split_at_equals)
-        .filter(|(found, _)| found.trim_ascii() == name.as_bytes())
-        .map(|(_, value)| value.trim_ascii());
-    let Some(value) = agreed(values)? else {
+        .filter(|(found, _)| trim_to_graphic(found) == name.as_bytes())
+        .map(|(found, value)| (found.trim_ascii(), value.trim_ascii()));
+    let Some((found, value)) = agreed(cookies)? else {
         return Ok(None);
     };
+    // Readers that take the field for Latin-1 trim a no-break space too, and others keep it.
+    if found != name.as_bytes() {
+        return Err(TokenError::BadShape.into());
+    }
     let value = std::str::from_utf8(value).map_err(|_| TokenError::BadShape)?;
     Ok(present(value))
 }
@@ -268,6 +272,15 @@ fn agreed<T: PartialEq>(mut values: impl Iterator<Item = T>) -> Result<Option<T>
 /// An empty value is how many apps write "signed out": it carries no token.
 fn present(value: &str) -> Option<&str> {
     Some(value).filter(|value| !value.is_empty())
+}
+
+/// Without what any reader could take for white space at the ends.
+fn trim_to_graphic(text: &[u8]) -> &[u8] {
+    let is_space = |byte: &u8| !byte.is_ascii_graphic();
+    let start = text.iter().take_while(|byte| is_space(byte)).count();
+    let text = text.get(start..).unwrap_or_default();
+    let end = text.iter().rev().take_while(|byte| is_space(byte)).count();
+    text.get(..text.len() - end).unwrap_or_default()
 }
 
 fn split_at_equals(pair: &[u8]) -> Option<(&[u8], &[u8])> {

@@ -84,6 +84,15 @@ impl KeySet {
         !self.0.is_empty()
     }
 
+    /// The MAC of a message under the secret, for the tokens of a load test; `None` where the keys only verify.
+    pub fn mac(&self, algorithm: Algorithm, message: &[u8]) -> Option<Vec<u8>> {
+        let mut keys = self.0.iter().filter(|key| key.algorithm == algorithm);
+        match &keys.next()?.material {
+            Material::Mac(key) => Some(hmac::sign(key, message).as_ref().to_vec()),
+            Material::Signature(_) => None,
+        }
+    }
+
     /// Whether both find the same key for every token.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         self.0

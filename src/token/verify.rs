@@ -41,6 +41,18 @@ pub struct TokenIssuer {
     pub algorithms: Vec<Algorithm>,
     /// Its keys.
     pub keys: KeySet,
+    /// What its tokens may have as `exp`, `nbf` and `iat`.
+    pub fractions: Fractions,
+}
+
+/// Whether the times of a token may have fractions of a second, which RFC 7519, section 2, allows and few apps write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fractions {
+    /// A time is a whole number.
+    #[default]
+    Refuse,
+    /// A fraction is cut off: the token then begins and ends up to a second earlier.
+    CutOff,
 }
 
 /// Verifies the tokens of the configured issuers.
@@ -171,7 +183,7 @@ impl Verifier {
         now: UnixTime,
     ) -> Result<SessionClaims, TokenError> {
         issuer.check_audience(&claims)?;
-        let times = Times::parse(&claims)?;
+        let times = Times::parse(&claims, issuer.settings.fractions)?;
         self.check_times(&times, now)?;
         let jti = claims.get("jti").and_then(Value::as_str);
         let token = VerifiedToken {
@@ -329,7 +341,8 @@ impl Issuer {
 
     fn check_audience(&self, claims: &Object) -> Result<(), TokenError> {
         let configured = &self.settings.audience;
-        let Some(audience) = claims.get("aud") else {
+        // A library that writes "aud": null means that it names nobody (devise-jwt does).
+        let Some(audience) = claims.get("aud").filter(|named| !named.is_null()) else {
             return if configured.is_empty() {
                 Ok(())
             } else {

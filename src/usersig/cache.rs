@@ -106,10 +106,10 @@ struct Terms {
 }
 
 impl Terms {
-    fn admit(&self, issued: &IssuedUserSig) -> bool {
-        let ends_in_time = self.latest_end.is_none_or(|end| issued.expires_at <= end);
-        let has_life_left = issued.expires_at.saturating_since(self.now) >= self.promise;
-        ends_in_time && has_life_left && !is_dated_ahead(issued, self.now)
+    fn admit(&self, issued_at: UnixTime, expires_at: UnixTime) -> bool {
+        let ends_in_time = self.latest_end.is_none_or(|end| expires_at <= end);
+        let has_life_left = expires_at.saturating_since(self.now) >= self.promise;
+        ends_in_time && has_life_left && !is_dated_ahead(issued_at, self.now)
     }
 }
 
@@ -297,8 +297,8 @@ fn first_after_distrusted(last: UnixTime, now: UnixTime) -> Result<UnixTime, Loo
     }
 }
 
-fn is_dated_ahead(issued: &IssuedUserSig, now: UnixTime) -> bool {
-    issued.issued_at.saturating_since(now) > MAX_AHEAD
+fn is_dated_ahead(issued_at: UnixTime, now: UnixTime) -> bool {
+    issued_at.saturating_since(now) > MAX_AHEAD
 }
 
 const SHARDS: usize = 64;

@@ -25,7 +25,7 @@ use base64::engine::general_purpose::{GeneralPurpose, PAD, STANDARD};
 use flate2::{Compress, Compression, FlushCompress};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{SecretKey, UserSig};
+use super::{SecretKey, UserSig, deflate};
 
 /// What a UserSig says, unguarded: any identifier, any 32-bit numbers.
 #[derive(Clone, Copy, Debug)]
@@ -64,10 +64,13 @@ impl Fields<'_> {
 
     /// Signs, compresses and encodes.
     pub fn encode(&self, key: &SecretKey) -> UserSig {
-        let json = Zeroizing::new(self.json(&self.signature(key)));
-        let mut compressed = Zeroizing::new(Vec::with_capacity(256));
-        deflate(json.as_bytes(), &mut compressed);
-        UserSig::new(BASE64.encode(&*compressed))
+        let signature = self.signature(key);
+        let mut room = Zeroizing::new([0; deflate::ROOM]);
+        if let Some(stream) = deflate::compress(self, &signature, &mut room) {
+            return UserSig::new(BASE64.encode(stream));
+        }
+        let json = Zeroizing::new(self.json(&signature));
+        UserSig::new(BASE64.encode(&*zlib(json.as_bytes())))
     }
 
     fn json(&self, signature: &str) -> String {
@@ -120,20 +123,22 @@ thread_local! {
     static DEFLATER: RefCell<Compress> = RefCell::new(Compress::new(Compression::default(), true));
 }
 
-/// Appends the zlib form of `input`, header 78 9C as in most of the official packages.
-fn deflate(input: &[u8], output: &mut Vec<u8>) {
+/// The zlib form of any `input`, header 78 9C as in most of the official packages.
+fn zlib(input: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut output = Zeroizing::new(Vec::with_capacity(256));
     DEFLATER.with_borrow_mut(|deflater| {
         deflater.reset();
         loop {
             let consumed = usize::try_from(deflater.total_in()).unwrap_or(usize::MAX);
             let rest = input.get(consumed..).unwrap_or_default();
-            let status = deflater.compress_vec(rest, output, FlushCompress::Finish);
+            let status = deflater.compress_vec(rest, &mut output, FlushCompress::Finish);
             if !matches!(status, Ok(flate2::Status::Ok | flate2::Status::BufError)) {
                 break;
             }
-            grow(output);
+            grow(&mut output);
         }
     });
+    output
 }
 
 /// Doubles the room without leaving a copy of the old content behind.

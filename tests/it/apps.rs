@@ -3,6 +3,7 @@
 //! Each test logs in through the proxy, calls a protected page, takes the UserSig and logs in to the sandbox with it;
 //! then come the refusals. `tests/apps` installs and starts the apps and holds a configuration for each.
 
+mod guides;
 mod oidc;
 pub(crate) mod relay;
 mod world;
@@ -508,7 +509,7 @@ fn cookie_session(world: &World) -> (String, String) {
     (format!("Cookie: {}\r\n", set.join("; ")), sig)
 }
 
-fn token_in(response: &Response, member: &str) -> String {
+pub(crate) fn token_in(response: &Response, member: &str) -> String {
     let answer: Value = response.json();
     let token = answer[member].as_str();
     let token = token

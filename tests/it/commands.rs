@@ -2,12 +2,17 @@
 
 mod catalogue;
 mod check;
+mod config_show;
 mod demo;
 mod explain;
+mod fixtures;
+mod health;
 mod inspect;
 mod live;
+mod load_scripts;
 mod mint;
 mod run;
+mod shells;
 
 use std::fs;
 use std::path::PathBuf;
@@ -132,6 +137,26 @@ fn every_help_text_says_what_the_command_does_and_how() {
             "commands",
             &["service/command", "--risk", "--config", "- is nobody"],
         ),
+        (
+            "fixtures",
+            &[
+                "none is an administrator",
+                "mode 0600",
+                "--signing-key",
+                "conf/load",
+                "Exit code 0",
+            ],
+        ),
+        (
+            "health",
+            &["/readyz", "/healthz", "HEALTHCHECK", "Exit code 0", "3s"],
+        ),
+        ("config", &["show"]),
+        (
+            "completions",
+            &["bash", "zsh", "fish", "_usersig-proxy", "Exit code 0"],
+        ),
+        ("man", &["man -l -", "--out", "Exit code 0"]),
     ] {
         let arguments = [command, "--help"];
         let help = finish(&mut program(&arguments[usize::from(command == "--help")..]));
@@ -169,6 +194,48 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
             "mint, unknown format",
             &["mint", "-c", QUICKSTART, "-u", "1", "--format", "xml"],
             "text, json",
+        ),
+        (
+            "completions for another shell",
+            &["completions", "tcsh"],
+            "bash, zsh, fish",
+        ),
+        (
+            "a mistyped command",
+            &["chek", QUICKSTART],
+            "a similar subcommand exists: 'check'",
+        ),
+        (
+            "a mistyped argument",
+            &["check", "--lvie", QUICKSTART],
+            "a similar argument exists: '--live'",
+        ),
+        (
+            "check, a schema and a file",
+            &["check", "--schema", QUICKSTART],
+            "cannot be used with",
+        ),
+        (
+            "fixtures for nobody",
+            &[
+                "fixtures", "-c", QUICKSTART, "--out", "none", "--users", "0",
+            ],
+            "0 is not in 1..=100000000",
+        ),
+        (
+            "health, TLS",
+            &["health", "--url", "https://127.0.0.1:9090"],
+            "http, host and port",
+        ),
+        (
+            "health, a path",
+            &["health", "--url", "http://127.0.0.1:9090/readyz"],
+            "http, host and port",
+        ),
+        (
+            "health, two places",
+            &["health", "--url", "http://[::1]:1", "-c", QUICKSTART],
+            "cannot be used with",
         ),
         (
             "demo, no address",

@@ -5,13 +5,18 @@
 
 mod conditional;
 mod cors;
+mod crowd;
+mod desync;
 mod endpoint;
+mod floods;
 mod framing;
 mod host;
 pub(crate) mod http2;
 mod injection;
 mod keepalive;
+mod memory;
 mod ops;
+mod parsers;
 mod paths;
 mod refusals;
 mod spoofing;

@@ -1,7 +1,9 @@
 //! Neither the key nor an administrator's UserSig leaves the process: it is driven at trace level in front of the sandbox,
 //! and of a Chat that fails and echoes in every way, and every byte that left is searched.
 
+mod dumps;
 mod hostile;
+mod memory;
 mod search;
 
 use std::collections::BTreeSet;
@@ -387,4 +389,4 @@ fn http2_call(world: &mut World, chat: &Hostile) {
 }
 
 /// So many letters at the start of every UserSig of an application are alike, also of those that users are given.
-const COMMON: usize = 32;
+const COMMON: usize = 64;

@@ -566,13 +566,13 @@ fn user_of(kick: &Recorded) -> String {
 }
 
 /// A Chat that answers what it is told, and then with success.
-struct Chat {
-    app: App,
-    answers: Arc<Mutex<VecDeque<Vec<u8>>>>,
+pub(crate) struct Chat {
+    pub(crate) app: App,
+    pub(crate) answers: Arc<Mutex<VecDeque<Vec<u8>>>>,
 }
 
 impl Chat {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let answers: Arc<Mutex<VecDeque<_>>> = Arc::default();
         let queue = answers.clone();
         let app = App::with(move |_, stream| {
@@ -584,28 +584,28 @@ impl Chat {
     }
 }
 
-fn answer(status: &str, headers: &str, body: &str) -> Vec<u8> {
+pub(crate) fn answer(status: &str, headers: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {length}\r\n\r\n{body}").into_bytes()
 }
 
-fn refusal(code: u32) -> String {
+pub(crate) fn refusal(code: u32) -> String {
     json!({ "ActionStatus": "FAIL", "ErrorInfo": "x", "ErrorCode": code }).to_string()
 }
 
 /// The program's own sandbox.
-struct Sandbox {
-    address: SocketAddr,
+pub(crate) struct Sandbox {
+    pub(crate) address: SocketAddr,
     _process: Background,
     _folder: TempDir,
 }
 
 impl Sandbox {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_at(free_address())
     }
 
-    fn start_at(address: SocketAddr) -> Self {
+    pub(crate) fn start_at(address: SocketAddr) -> Self {
         let folder = TempDir::new().unwrap();
         let text = config(free_address(), "default_access = \"deny\"")
             .replace("@PROXY@", "127.0.0.1:8080")
@@ -685,7 +685,7 @@ fn log_out(proxy: &Proxy, token: &str, query: &str) -> Response {
     send(proxy.address, request("POST", &path, token))
 }
 
-fn body_of(request: &Recorded) -> Value {
+pub(crate) fn body_of(request: &Recorded) -> Value {
     serde_json::from_slice(&request.body).unwrap()
 }
 

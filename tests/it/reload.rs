@@ -88,7 +88,7 @@ fn o2_a_bad_file_changes_nothing_and_is_reported_until_it_is_mended() {
 }
 
 #[test]
-fn secrets_and_keys_are_read_again_when_their_files_change() {
+fn o3_secrets_and_keys_are_read_again_when_their_files_change() {
     let app = App::start();
     let proxy = Proxy::start(&config(app.address, "default_access = \"session\"\n"));
     let ask = |token: &str| get(proxy.address, "/_chat/usersig", &authorization(token));
@@ -109,8 +109,47 @@ fn secrets_and_keys_are_read_again_when_their_files_change() {
     assert!(is_signed_with(new_key, &user_sig) && !is_signed_with(CHAT_KEY, &user_sig));
 }
 
+/// As mounted secrets are changed: all at once, by a link to another folder.
 #[test]
-fn a_file_that_stays_half_written_is_refused_and_the_whole_one_is_taken() {
+fn o3_a_secret_that_is_swapped_by_a_link_is_read_again() {
+    use std::os::unix::fs::symlink;
+    let app = App::start();
+    let secret = |number: u32| format!("the session secret number {number}, long enough for HS256");
+    let proxy = Proxy::start_with_files(
+        &config(app.address, "default_access = \"session\"\n"),
+        &[("v1/session", &secret(1)), ("v2/session", &secret(2))],
+    );
+    let link = |to: &str, name: &str| {
+        symlink(to, proxy.path("draft")).unwrap();
+        proxy.rename("draft", name);
+    };
+    let statuses = || {
+        let token = |secret: &str| sign_with(secret, &json!({ "sub": "42", "exp": now() + 600 }));
+        [SECRET, &secret(1), &secret(2)].map(|secret| {
+            get(
+                proxy.address,
+                "/_chat/usersig",
+                &authorization(&token(secret)),
+            )
+            .status
+        })
+    };
+    assert_eq!(statuses(), [200, 401, 401]);
+    link("v1", "data");
+    link("data/session", "session-secret");
+    proxy.wait_for_metric(GENERATION, 2);
+    assert_eq!(statuses(), [401, 200, 401]);
+    link("v2", "data");
+    proxy.wait_for_metric(GENERATION, 3);
+    assert_eq!(statuses(), [401, 401, 200]);
+    // A link that leads nowhere is no secret, and changes nothing.
+    link("v3", "data");
+    proxy.wait_for_metric(REFUSED, 1);
+    assert_eq!(statuses(), [401, 401, 200]);
+}
+
+#[test]
+fn o2_a_file_that_stays_half_written_is_refused_and_the_whole_one_is_taken() {
     let app = App::start();
     let text = config(app.address, "default_access = \"deny\"\n");
     let proxy = Proxy::start(&text);
@@ -246,7 +285,7 @@ fn a_site_comes_and_goes_with_its_file_and_disturbs_no_other() {
 /// Configurations that differ in the names of what is injected, and pairwise in the mapping or in the Chat app and its
 /// key; a request that saw parts of two would show it. Bad ones come in between, and every good one is another than before.
 #[test]
-fn reloads_under_load_fail_no_request_and_each_is_judged_by_one_configuration() {
+fn o5_reloads_under_load_fail_no_request_and_each_is_judged_by_one_configuration() {
     let app = App::start();
     let variants = VARIANTS.each_ref().map(|variant| variant.config(&app));
     let proxy = Proxy::start_with_files(&variants[0], &[("beta-key", BETA_KEY)]);

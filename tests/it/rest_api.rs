@@ -61,7 +61,7 @@ pub(crate) fn code(code: u32) -> String {
     json!({ "ActionStatus": status, "ErrorCode": code, "ErrorInfo": "" }).to_string()
 }
 
-const RULES: &str = r#"
+pub(crate) const RULES: &str = r#"
 [rest_api]
 [[rest_api.allow]]
 name = "members"
@@ -201,6 +201,40 @@ fn a1_a_call_is_built_anew_and_brings_nothing_of_the_client_but_its_body() {
         ]
     );
     assert_eq!(line["error_code"], 0);
+}
+
+#[test]
+fn a1_no_spelling_of_our_parameters_comes_through() {
+    let chat = Chat::start();
+    let proxy = Proxy::start(&settings(&chat.app, ""));
+    let bearer = format!("Authorization: Bearer {}\r\n", member());
+    let ask = |target: &str| send(proxy.address, request(target, &bearer, "{}"));
+    for sent in [
+        "usersig=mine&usersig=mine",
+        "sdkappid=1&identifier=mine&sdkappid=2&identifier=mine",
+        "%75sersig=mine&identifie%72=mine",
+        "USERSIG=mine&Identifier=mine&SdkAppId=1",
+        "usersig[]=mine&random=mine&contenttype=mine",
+        "a=b;usersig=mine",
+        "?usersig=mine",
+        "x=%26usersig%3Dmine",
+        "x%23&usersig=mine",
+        "usersig",
+    ] {
+        assert_eq!(ask(&format!("openim/sendmsg?{sent}")).status, 200, "{sent}");
+        let seen = chat.app.next();
+        let pairs = query(&seen);
+        let names: Vec<_> = pairs.iter().map(|(name, _)| name.as_str()).collect();
+        let ours = ["sdkappid", "identifier", "usersig", "random", "contenttype"];
+        assert_eq!(names, ours, "{sent}");
+        assert_eq!(pairs[0].1, SDK_APP_ID.to_string(), "{sent}");
+        assert!(!seen.target.contains("mine"), "{}", seen.target);
+    }
+    for sent in ["#usersig=mine", "?#usersig=mine", "?x=1#?usersig=mine"] {
+        let response = ask(&format!("openim/sendmsg{sent}"));
+        assert_eq!(refusal(&response), refused(400, "path_ambiguous", 60002));
+    }
+    assert_eq!(chat.app.seen().len(), 0);
 }
 
 #[test]
@@ -489,6 +523,8 @@ fn refusals_speak_both_ways() {
         (&line["rule"], &line["user_id"]),
         (&json!("support"), &json!("42"))
     );
+    let is_refused = |line: &Value| line["outcome"] == "command_not_allowed";
+    assert_eq!(proxy.log_line(is_refused)["user_id"], "42");
     assert_eq!(chat.app.seen().len(), 1);
 }
 

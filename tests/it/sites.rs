@@ -237,7 +237,8 @@ fn h1_sites_before_the_same_app_strip_each_other_s_names_and_share_no_connection
     let a = site("a", "\"a.example\"", SDK_APP_ID, app.address, more);
     let b = site("b", "\"b.example\"", SDK_APP_ID + 1, app.address, &named);
     let proxy = Proxy::start_with_files(
-        MAIN,
+        // On one thread: see `edge::keepalive`.
+        &format!("{MAIN}[runtime]\nthreads = 1\n"),
         &[
             ("sites.d/a.toml", &a),
             ("sites.d/a.chat", CHAT_KEY),

@@ -2,6 +2,7 @@
 
 use super::site::*;
 use super::*;
+use crate::authorize::memory::TokenDigest;
 use crate::state::revocation::Revocations;
 use crate::token::keys::KeySet;
 
@@ -34,7 +35,7 @@ fn a_token_is_verified_once_and_stays_the_same_users() {
 }
 
 #[test]
-fn a_known_token_still_expires_and_may_not_be_used_before_its_time() {
+fn c4_a_known_token_still_expires_and_may_not_be_used_before_its_time() {
     let site = site(|_| ());
     let mut claims = claims(ISSUER_A, "42");
     claims["nbf"] = json!(NOW.as_secs());
@@ -52,7 +53,7 @@ fn a_known_token_still_expires_and_may_not_be_used_before_its_time() {
 }
 
 #[test]
-fn a_known_token_is_refused_once_it_is_logged_out_or_revoked() {
+fn c4_a_known_token_is_refused_once_it_is_logged_out_or_revoked() {
     let site = site(|_| ());
     let (ended, revoked, other) = (a("42"), a("43"), a("44"));
     for token in [&ended, &revoked, &other] {
@@ -78,7 +79,7 @@ fn a_known_token_is_refused_once_it_is_logged_out_or_revoked() {
 }
 
 #[test]
-fn other_keys_let_every_token_be_verified_anew_and_the_same_keys_none() {
+fn c4_other_keys_let_every_token_be_verified_anew_and_the_same_keys_none() {
     let site = site(|_| ());
     let token = a("42");
     let keys = |secret| token_issuer("a", ISSUER_A, secret).keys;
@@ -112,7 +113,7 @@ fn the_key_under_another_id_is_another_key() {
 }
 
 #[test]
-fn a_successor_judges_every_token_by_its_own_rules() {
+fn c4_a_successor_judges_every_token_by_its_own_rules() {
     let site = site(|_| ());
     let token = b("42", "access");
     assert!(!was_known(&token, &site, NOW));
@@ -130,7 +131,7 @@ fn a_successor_judges_every_token_by_its_own_rules() {
 }
 
 #[test]
-fn only_the_whole_token_is_known_and_only_if_it_was_good() {
+fn c5_only_the_whole_token_is_known_and_only_if_it_was_good() {
     let site = site(|_| ());
     let token = a("42");
     assert!(!was_known(&token, &site, NOW));
@@ -143,7 +144,7 @@ fn only_the_whole_token_is_known_and_only_if_it_was_good() {
 }
 
 #[test]
-fn the_memory_is_bounded_in_bytes_whatever_tokens_say() {
+fn c5_the_memory_is_bounded_in_bytes_whatever_tokens_say() {
     let bytes = 256 << 10;
     let site = site(|settings| settings.token_memory = bytes);
     let long = "j".repeat(1000);
@@ -170,6 +171,36 @@ fn the_memory_is_bounded_in_bytes_whatever_tokens_say() {
     }
     let (_, after) = site.remembered_tokens();
     assert!((bytes / 2..=bytes).contains(&after), "{after}");
+}
+
+/// The table looks at the first bytes of a digest alone, so a test can choose what meets there; an entry is the whole digest's.
+#[test]
+fn c3_tokens_that_meet_in_a_short_hash_are_told_apart() {
+    let site = site(|_| ());
+    let (alice, bob) = (a("42"), a("43"));
+    let [known_as_alice, known_as_bob] = [&alice, &bob].map(|token| {
+        assert!(!was_known(token, &site, NOW));
+        let digest = TokenDigest::of(&BearerToken::parse(token).unwrap());
+        let edition = Edition {
+            authorizer: site.number,
+            verifier: site.verifier.load().version(),
+        };
+        (site.memory.find(&digest, edition).unwrap(), edition)
+    });
+    let ((alice, edition), (bob, _)) = (known_as_alice, known_as_bob);
+    for index in 0..32 {
+        let memory = TokenMemory::new(1 << 20);
+        let whole = [7; 32];
+        let mut other = whole;
+        other[index] ^= 0x40;
+        let [whole, other] = [whole, other].map(TokenDigest::from_bytes);
+        let user = |digest| memory.find(digest, edition).map(|known| known.user_id);
+        memory.insert(whole, alice.clone());
+        assert_eq!((user(&whole), user(&other)), (Some(alice.user_id), None));
+        memory.insert(other, bob.clone());
+        let both = (Some(alice.user_id), Some(bob.user_id));
+        assert_eq!((user(&whole), user(&other)), both, "{index}");
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::secret::SecretBytes;
 use crate::state::Limits;
 use crate::token::extract::TokenSource;
 use crate::token::keys::{KeySet, ShortSecret};
-use crate::token::verify::TokenIssuer;
+use crate::token::verify::{Fractions, TokenIssuer};
 use crate::usersig::{Lifetime, SecretKey};
 
 pub(super) struct Request {
@@ -191,6 +191,7 @@ pub(super) fn settings(change: impl FnOnce(&mut Settings)) -> Settings {
         cap_to_session: false,
         // Room for all in whichever shard they meet.
         cache_capacity: NonZeroUsize::new(6400).unwrap(),
+        profile: None,
         token_memory: 1 << 20,
     };
     change(&mut settings);
@@ -299,6 +300,7 @@ pub(super) fn token_issuer(name: &str, issuer: &str, secret: &str) -> TokenIssue
         audience: Vec::new(),
         algorithms: vec![Algorithm::Hs256],
         keys: KeySet::from_secret(&secret, &[Algorithm::Hs256], ShortSecret::Refuse).unwrap(),
+        fractions: Fractions::Refuse,
     }
 }
 

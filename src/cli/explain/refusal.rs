@@ -140,6 +140,7 @@ fn stage(rejection: &Rejection, found: Option<&Explanation<'_>>) -> &'static str
         | Rejection::UpstreamUnreachable
         | Rejection::UpstreamTimeout
         | Rejection::UpstreamInvalid
+        | Rejection::Overloaded
         | Rejection::Internal => "limits of the request",
     }
 }
@@ -204,6 +205,7 @@ fn needed(rejection: &Rejection) -> Option<String> {
         | Rejection::UpstreamUnreachable
         | Rejection::UpstreamTimeout
         | Rejection::UpstreamInvalid
+        | Rejection::Overloaded
         | Rejection::Internal => return None,
     };
     Some(text.to_owned())

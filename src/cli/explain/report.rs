@@ -106,7 +106,7 @@ impl Report {
             }
         }
         match self.refused {
-            Some(_) => Err(CliError::Told),
+            Some(_) => Err(CliError::Told(1)),
             None => Ok(()),
         }
     }

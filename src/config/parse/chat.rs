@@ -1,5 +1,6 @@
 //! The Chat application and the life of its UserSigs.
 
+mod profile;
 mod ring;
 
 use std::num::NonZeroUsize;
@@ -24,6 +25,7 @@ pub(super) struct Section {
     pub(super) min_remaining: Duration,
     pub(super) cap_to_session: bool,
     pub(super) cache_capacity: NonZeroUsize,
+    pub(super) profile: Option<profile::Section>,
 }
 
 pub(super) fn section(root: &Table<'_>, secrets: &Secrets<'_>) -> Option<Section> {
@@ -37,6 +39,7 @@ pub(super) fn section(root: &Table<'_>, secrets: &Secrets<'_>) -> Option<Section
             "region",
             "endpoint",
             "usersig",
+            "profile",
         ])?;
     let sdk_app_id = table
         .require("sdk_app_id", "the SDKAppID of the console")
@@ -54,6 +57,7 @@ pub(super) fn section(root: &Table<'_>, secrets: &Secrets<'_>) -> Option<Section
     let min_remaining = min_remaining(&usersig, lifetime);
     let cap_to_session = usersig.boolean_or("cap_to_session", false);
     let cache_capacity = usersig.integer_or("cache_capacity", 1_000_000, 1..=100_000_000);
+    let profile = profile::section(&table);
     Some(Section {
         sdk_app_id: sdk_app_id?,
         keys: keys?,
@@ -63,6 +67,7 @@ pub(super) fn section(root: &Table<'_>, secrets: &Secrets<'_>) -> Option<Section
         min_remaining,
         cap_to_session,
         cache_capacity: NonZeroUsize::new(usize::try_from(cache_capacity).ok()?)?,
+        profile,
     })
 }
 
@@ -93,7 +98,10 @@ fn endpoint(table: &Table<'_>, demo: bool) -> Option<Endpoint> {
             );
             None
         }
-        (Some(region), None) => region.parsed(Endpoint::of_region),
+        (Some(region), None) => {
+            let known: Vec<_> = Endpoint::regions().collect();
+            region.parsed_word(&known, "", Endpoint::of_region)
+        }
         (None, Some(endpoint)) => {
             let parsed = endpoint.parsed(Endpoint::parse)?;
             if demo && !parsed.is_loopback() {

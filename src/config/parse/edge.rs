@@ -1,12 +1,13 @@
 //! What the process itself needs: threads, limits, times, log.
 
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::raw::Table;
 use crate::config::{Log, LogFormat, LogLevel, Runtime};
 
-pub(super) fn runtime(root: &Table<'_>) -> Runtime {
+pub(super) fn runtime(root: &Table<'_>, folder: &Path) -> Runtime {
     let table = root.section("runtime", RUNTIME_KEYS);
     let threads = table.integer_or("threads", 0, 0..=1024);
     let bytes = |key, default, most| -> usize {
@@ -17,7 +18,12 @@ pub(super) fn runtime(root: &Table<'_>) -> Runtime {
         let range = Duration::from_secs(least)..=DAY;
         table.duration_or(key, Duration::from_secs(default), range)
     };
+    let max_requests = table.integer_or("max_requests", 10_000, 1..=MAX_REQUESTS);
+    let max_requests = usize::try_from(max_requests)
+        .ok()
+        .and_then(NonZeroUsize::new);
     Runtime {
+        max_requests: max_requests.unwrap_or(NonZeroUsize::MAX),
         threads: usize::try_from(threads).ok().and_then(NonZeroUsize::new),
         max_body: table.size_or("max_body", GIB, 0..=1024 * GIB),
         max_login_body: bytes("max_login_body", 1024 * KIB, 64 * 1024 * KIB),
@@ -29,7 +35,20 @@ pub(super) fn runtime(root: &Table<'_>) -> Runtime {
         drain_delay: time("drain_delay", 0, 0),
         grace_period: time("grace_period", 10, 0),
         shutdown_timeout: time("shutdown_timeout", 5, 0),
+        upgrade_socket: upgrade_socket(&table, folder),
     }
+}
+
+fn upgrade_socket(table: &Table<'_>, folder: &Path) -> Option<PathBuf> {
+    let value = table.get("upgrade_socket")?;
+    let path = folder.join(value.text()?);
+    // To an absolute one: the kernel knows the socket by the name that it was given.
+    let path = std::path::absolute(&path).unwrap_or(path);
+    if path.as_os_str().len() > MAX_SOCKET_PATH {
+        value.error("is too long a path for a Unix socket", "at most 107 bytes");
+        return None;
+    }
+    Some(path)
 }
 
 pub(super) fn log(root: &Table<'_>) -> Log {
@@ -42,6 +61,7 @@ pub(super) fn log(root: &Table<'_>) -> Log {
 
 const RUNTIME_KEYS: &[&str] = &[
     "threads",
+    "max_requests",
     "max_body",
     "max_login_body",
     "max_header_bytes",
@@ -52,6 +72,7 @@ const RUNTIME_KEYS: &[&str] = &[
     "drain_delay",
     "grace_period",
     "shutdown_timeout",
+    "upgrade_socket",
 ];
 const LOG_FORMATS: &[(&str, LogFormat)] = &[("json", LogFormat::Json), ("text", LogFormat::Text)];
 const LOG_LEVELS: &[(&str, LogLevel)] = &[
@@ -64,7 +85,11 @@ const LOG_LEVELS: &[(&str, LogLevel)] = &[
 
 const KIB: u64 = 1 << 10;
 const GIB: u64 = 1 << 30;
+/// What a `sockaddr_un` holds beside its final zero byte.
+const MAX_SOCKET_PATH: usize = 107;
 const DAY: Duration = Duration::from_secs(86_400);
+/// More than a process can have sockets.
+const MAX_REQUESTS: u64 = 1 << 20;
 /// Half of what Pingora reads at all.
 const MAX_HEADER_BYTES: u64 = 512 * KIB;
 /// The `http` crate holds no longer one.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::chat::account;
 use crate::config::raw::{Table, Value};
 use crate::config::secrets::Secrets;
@@ -40,6 +42,8 @@ pub(super) fn site(root: &Table<'_>, secrets: &Secrets<'_>, admin: Option<&str>)
     };
     if let Some(table) = &table {
         rule.read(table, secrets);
+        table.note_default("claim", || "/sub".into());
+        table.note_default("transform", || json!([]));
     }
     Site {
         rule,
@@ -114,11 +118,11 @@ impl Rule {
 
 fn transform(value: &Value<'_>, secrets: &Secrets<'_>) -> Option<Transform> {
     if value.is_text() {
-        let is_known = value.text()? == "remove_dashes";
-        if !is_known {
-            value.error("is not a transform", TRANSFORMS);
-        }
-        return is_known.then_some(Transform::RemoveDashes);
+        let known = ["remove_dashes"];
+        let is_known = |text: &str| known.contains(&text).then_some(Transform::RemoveDashes);
+        return value.parsed_word(&known, TRANSFORMS, |text| {
+            is_known(text).ok_or("is not a transform")
+        });
     }
     let table = value.table(&["strip_prefix", "prefix", "digest"])?;
     let text = |value: &Value<'_>| value.text().map(str::to_owned);

@@ -9,13 +9,16 @@ use crate::token::extract::{TokenSource, TokenSources};
 
 pub(super) fn names(root: &Table<'_>, sources: &[TokenSource]) -> Option<InjectNames> {
     let table = root.section("inject", KEYS);
-    let [user_id, user_sig, sdk_app_id] = HEADERS.map(|(key, default)| match table.get(key) {
-        Some(value) => header(&value, sources),
-        None => Some(HeaderName::from_static(default)),
-    });
-    let cookie_name = match table.get("cookie_name") {
+    let [user_id, user_sig, sdk_app_id] =
+        HEADERS.map(
+            |(key, default)| match table.get_or(key, || default.into()) {
+                Some(value) => header(&value, sources),
+                None => Some(HeaderName::from_static(default)),
+            },
+        );
+    let cookie_name = match table.get_or("cookie_name", || DEFAULT_COOKIE.into()) {
         Some(value) => cookie(&value, sources),
-        None => Some("chat_usersig".to_owned()),
+        None => Some(DEFAULT_COOKIE.to_owned()),
     };
     let names = InjectNames {
         user_id_header: user_id?,
@@ -102,6 +105,7 @@ const HEADERS: [(&str, &str); 3] = [
     ("user_sig_header", "x-chat-usersig"),
     ("sdk_app_id_header", "x-chat-sdkappid"),
 ];
+const DEFAULT_COOKIE: &str = "chat_usersig";
 const KEYS: &[&str] = &[
     "user_id_header",
     "user_sig_header",

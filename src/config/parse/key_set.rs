@@ -101,7 +101,7 @@ pub(super) fn refuse_beside_other_keys(keys: &Table<'_>, issuer: &Table<'_>) {
 }
 
 fn allow_private(issuer: &Table<'_>) -> bool {
-    let Some(value) = issuer.get("allow_private") else {
+    let Some(value) = issuer.get_or("allow_private", || false.into()) else {
         return false;
     };
     let allowed = value.boolean() == Some(true);

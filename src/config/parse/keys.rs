@@ -65,7 +65,10 @@ enum Kind {
 impl<'a> KeySource<'a> {
     fn read(value: &Value<'a>, issuer: &Table<'_>, secrets: &Secrets<'_>) -> Option<Self> {
         let table = value.table(KEYS)?;
-        let encoding = table.choice_or("encoding", Encoding::Utf8, ENCODINGS);
+        let encoding = match table.get("secret").or_else(|| table.get("encoding")) {
+            Some(_) => table.choice_or("encoding", Encoding::Utf8, ENCODINGS),
+            None => Encoding::Utf8,
+        };
         let found: Vec<_> = SOURCES
             .iter()
             .filter_map(|(key, kind)| Some((*kind, table.get(key)?)))
@@ -137,7 +140,7 @@ impl Material {
 }
 
 /// How the text of a secret stands for its bytes.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Encoding {
     Utf8,
     Base64,
@@ -165,15 +168,16 @@ impl Encoding {
 
 fn names(value: &Value<'_>) -> Option<Vec<Algorithm>> {
     let items = value.some_items("the algorithm that the app signs with, as in [\"RS256\"]")?;
+    let known = Algorithm::ALL.map(Algorithm::name);
     let names: Vec<_> = items
         .iter()
-        .map(|item| item.parsed(Algorithm::parse))
+        .map(|item| item.parsed_word(&known, "", Algorithm::parse))
         .collect();
     names.into_iter().collect()
 }
 
 fn short_secret(issuer: &Table<'_>, source: Option<&KeySource<'_>>) -> ShortSecret {
-    let Some(value) = issuer.get("allow_short_secret") else {
+    let Some(value) = issuer.get_or("allow_short_secret", || false.into()) else {
         return ShortSecret::Refuse;
     };
     if value.boolean() != Some(true) {

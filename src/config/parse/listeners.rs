@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Component, Path, PathBuf};
 
+use serde_json::json;
+
 use super::{certificates, socket};
 use crate::config::error::{Place, Report};
 use crate::config::raw::{Table, Value};
@@ -69,10 +71,11 @@ fn listeners(table: &Table<'_>, secrets: &Secrets<'_>) -> Vec<Placed> {
             plain_listeners(&value.some_items(hint).unwrap_or_default(), secrets)
         }
         None if has_tls => Vec::new(),
-        None => vec![(
-            plain(ListenAddress::Tcp(DEFAULT_HTTP)),
-            table.place_of("http"),
-        )],
+        None => {
+            table.note_default("http", || json!([DEFAULT_HTTP.to_string()]));
+            let listener = plain(ListenAddress::Tcp(DEFAULT_HTTP));
+            vec![(listener, table.place_of("http"))]
+        }
     };
     plain.into_iter().chain(tls).collect()
 }
@@ -122,7 +125,7 @@ fn tls_listener(item: &Value<'_>, secrets: &Secrets<'_>) -> Option<Placed> {
 
 fn ops(root: &Table<'_>, demo: bool) -> Ops {
     let section = root.section("ops", &["listen"]);
-    match section.get("listen") {
+    match section.get_or("listen", || DEFAULT_OPS.to_string().into()) {
         Some(value) => Ops {
             address: tcp_address(&value, demo),
             place: value.place().clone(),
@@ -134,6 +137,11 @@ fn ops(root: &Table<'_>, demo: bool) -> Ops {
             is_written: false,
         },
     }
+}
+
+/// The same without a place.
+pub(super) fn ops_address(root: &Table<'_>, demo: bool) -> Option<SocketAddr> {
+    ops(root, demo).address
 }
 
 fn check_clashes(report: &Report<'_>, listeners: &[Placed], ops: &Ops) {
@@ -193,7 +201,8 @@ fn tcp_address(value: &Value<'_>, demo: bool) -> Option<SocketAddr> {
 
 /// Permission bits in octal, as `chmod` takes them.
 fn unix_mode(table: &Table<'_>) -> u32 {
-    let Some(value) = table.get("unix_mode") else {
+    let default = || format!("{DEFAULT_UNIX_MODE:04o}").into();
+    let Some(value) = table.get_or("unix_mode", default) else {
         return DEFAULT_UNIX_MODE;
     };
     let Some(text) = value.text() else {
@@ -291,7 +300,8 @@ fn resolved(socket: &Path) -> PathBuf {
 }
 
 const DEFAULT_HTTP: SocketAddr = SocketAddr::new(LOOPBACK, 8080);
-const DEFAULT_OPS: SocketAddr = SocketAddr::new(LOOPBACK, 9090);
+/// Where the ops listener is when nothing says so.
+pub const DEFAULT_OPS: SocketAddr = SocketAddr::new(LOOPBACK, 9090);
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// The group of the socket's file is how an operator lets a web server in; everybody else stays out.
 const DEFAULT_UNIX_MODE: u32 = 0o660;

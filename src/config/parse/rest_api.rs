@@ -46,7 +46,7 @@ pub(super) fn section(root: &Table<'_>, around: Around<'_>) -> Option<Settings> 
         );
     }
     let prefix = prefix(&table, around.endpoint);
-    let claim = match table.get("roles_claim") {
+    let claim = match table.get_or("roles_claim", || DEFAULT_CLAIM.into()) {
         Some(value) => value.parsed(JsonPointer::parse),
         None => JsonPointer::parse(DEFAULT_CLAIM).ok(),
     };
@@ -68,7 +68,7 @@ pub(super) fn section(root: &Table<'_>, around: Around<'_>) -> Option<Settings> 
 }
 
 fn prefix(table: &Table<'_>, endpoint: Option<&routes::Endpoint>) -> Option<Prefix> {
-    let written = table.get("path_prefix");
+    let written = table.get_or("path_prefix", || DEFAULT_PREFIX.into());
     let prefix = match &written {
         Some(value) => value.parsed(Prefix::parse)?,
         None => Prefix::parse(DEFAULT_PREFIX).ok()?,
@@ -120,7 +120,7 @@ fn declared<'a>(entry: &Value<'a>) -> Option<(Command, Value<'a>)> {
         Some(value) => value.parsed(GroupField::parse).map(Some),
         None => Some(None),
     };
-    let rate = match table.get("rate") {
+    let rate = match table.get_or("rate", || DEFAULT_RATE.into()) {
         Some(value) => rate(&value),
         None => NonZeroU32::new(DEFAULT_RATE),
     };

@@ -27,7 +27,7 @@ pub(super) struct Endpoint {
 
 pub(super) fn endpoint(root: &Table<'_>) -> Option<Endpoint> {
     let table = root.get("usersig_endpoint")?.table(&["path"])?;
-    let written = table.get("path");
+    let written = table.get_or("path", || DEFAULT_ENDPOINT.into());
     let text = match &written {
         Some(value) => value.text()?,
         None => DEFAULT_ENDPOINT,
@@ -220,7 +220,7 @@ fn methods(value: &Value<'_>) -> Option<Methods> {
     let names: Vec<_> = items
         .iter()
         .map(|item| {
-            item.parsed(|name| Methods::parse(&[name]))?;
+            item.parsed_word(Methods::known(), "", |name| Methods::parse(&[name]))?;
             item.text()
         })
         .collect();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
+use serde_json::json;
 
 use super::identity::Site;
 use super::rest_api::IssuerRoles;
@@ -17,7 +18,7 @@ use crate::json::JsonPointer;
 use crate::policy::header_name::Folded;
 use crate::state::revocation::Revocations;
 use crate::token::extract::{TokenSource, TokenSources};
-use crate::token::verify::{TokenIssuer, Verifier};
+use crate::token::verify::{Fractions, TokenIssuer, Verifier};
 
 /// What `[session]` says.
 #[derive(Default)]
@@ -91,6 +92,7 @@ struct Issuer {
     issuer: Option<String>,
     audience: Vec<String>,
     keys: Option<keys::IssuerKeys>,
+    fractions: Fractions,
     rules: Option<ClaimRules>,
     roles: IssuerRoles,
 }
@@ -104,6 +106,7 @@ impl Issuer {
             audience: self.audience,
             algorithms: keys.algorithms,
             keys: keys.keys,
+            fractions: self.fractions,
         };
         Some((issuer, self.rules?))
     }
@@ -128,6 +131,10 @@ fn issuer(entry: &Value<'_>, secrets: &Secrets<'_>, identity: &Site) -> Option<I
         issuer: table.get("issuer").and_then(text),
         audience: audience.into_iter().filter_map(text).collect(),
         keys: keys::of_issuer(&table, secrets),
+        fractions: match table.boolean_or("fractional_times", false) {
+            true => Fractions::CutOff,
+            false => Fractions::Refuse,
+        },
         rules: require
             .zip(map)
             .map(|(require, identity)| ClaimRules { require, identity }),
@@ -244,7 +251,8 @@ fn check_disjoint(table: &Table<'_>, issuers: &[Issuer]) {
 }
 
 fn sources(table: &Table<'_>) -> Vec<TokenSource> {
-    let Some(value) = table.get("from") else {
+    let default = || json!([{ "header": "Authorization", "scheme": "Bearer" }]);
+    let Some(value) = table.get_or("from", default) else {
         return vec![TokenSource::Header {
             name: http::header::AUTHORIZATION,
             scheme: Some("Bearer".to_owned()),
@@ -342,6 +350,7 @@ const ISSUER_KEYS: &[&str] = &[
     "algorithms",
     "keys",
     "require",
+    "fractional_times",
     "allow_short_secret",
     "allow_private",
     "identity",

@@ -10,6 +10,7 @@ use super::Table;
 use super::words::{
     DURATION_UNITS, SHORT_DURATION_UNITS, SIZE_UNITS, closest, is_unexpanded, quoted, with_unit,
 };
+use crate::config::asked::{Asked, Kind};
 use crate::config::error::{Place, Report};
 
 /// A value of any type, with its place.
@@ -39,12 +40,18 @@ impl<'a> Value<'a> {
         self.report.warn(&self.place, problem, hint);
     }
 
+    fn note(&self, kind: impl FnOnce() -> Kind) {
+        self.report
+            .note(|| (self.place.key.clone(), Asked::Kind(kind())));
+    }
+
     pub(in crate::config) fn is_text(&self) -> bool {
         self.node.is_str()
     }
 
     /// A string that is neither empty nor a template that nobody filled in.
     pub(in crate::config) fn text(&self) -> Option<&'a str> {
+        self.note(|| Kind::Text);
         let Some(text) = self.node.as_str() else {
             return self.wrong_type("a string");
         };
@@ -84,16 +91,28 @@ impl<'a> Value<'a> {
 
     /// One of a closed set of words.
     pub(in crate::config) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
+        let words = || choices.iter().map(|(word, _)| *word).collect::<Vec<_>>();
+        self.note(|| Kind::words(&words()));
         let text = self.text()?;
         let found = choices.iter().find(|(word, _)| *word == text);
         if found.is_none() {
-            let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-            let hint = closest(text, &words)
-                .map(|word| format!("did you mean \"{word}\"?"))
-                .unwrap_or_default();
+            let words = words();
+            let hint = meant(text, &words).unwrap_or_default();
             self.error(format!("must be one of {}", quoted(&words)), hint);
         }
         found.map(|(_, choice)| *choice)
+    }
+
+    /// A string of a closed set that `parse` knows and words its own problem for; `hint` is for one that is near none.
+    pub(in crate::config) fn parsed_word<T, E: fmt::Display>(
+        &self,
+        words: &[&str],
+        hint: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        self.note(|| Kind::words(words));
+        let meant = self.node.as_str().and_then(|text| meant(text, words));
+        self.parsed_as(meant.as_deref().unwrap_or(hint), parse)
     }
 
     /// A short name for logs and labels.
@@ -116,6 +135,7 @@ impl<'a> Value<'a> {
     }
 
     pub(in crate::config) fn boolean(&self) -> Option<bool> {
+        self.note(|| Kind::Boolean);
         match self.node.as_bool() {
             None => self.wrong_type("true or false"),
             found => found,
@@ -124,6 +144,7 @@ impl<'a> Value<'a> {
 
     /// A whole number within a range.
     pub(in crate::config) fn integer(&self, range: RangeInclusive<u64>) -> Option<u64> {
+        self.note(|| Kind::Integer(range.clone()));
         let Some(integer) = self.node.as_integer() else {
             return self.wrong_type("a whole number");
         };
@@ -156,6 +177,7 @@ impl<'a> Value<'a> {
         units: &[(&str, u64)],
         hint: &str,
     ) -> Option<Duration> {
+        self.note(|| Kind::quantity(units));
         let duration = Duration::from_millis(self.quantity(units, "a duration", hint)?);
         if !range.contains(&duration) {
             let millis = |bound: &Duration| u64::try_from(bound.as_millis()).unwrap_or(u64::MAX);
@@ -169,6 +191,7 @@ impl<'a> Value<'a> {
 
     /// A number of bytes such as "64KiB" or "1MiB", within a range.
     pub(in crate::config) fn size(&self, range: RangeInclusive<u64>) -> Option<u64> {
+        self.note(|| Kind::quantity(&SIZE_UNITS));
         let bytes = self.quantity(&SIZE_UNITS, "a size", "as in \"64KiB\", \"1MiB\", \"512B\"")?;
         if !range.contains(&bytes) {
             let show = |bound: &u64| with_unit(*bound, &SIZE_UNITS);
@@ -181,6 +204,7 @@ impl<'a> Value<'a> {
 
     /// The items of an array; a single value in its stead is an error.
     pub(in crate::config) fn items(&self) -> Option<Vec<Value<'a>>> {
+        self.note(|| Kind::Array);
         let items = match self.node {
             DeValue::Array(items) => items,
             DeValue::Table(_) => {
@@ -223,12 +247,17 @@ impl<'a> Value<'a> {
 
     /// A table that has no other keys than these.
     pub(in crate::config) fn table(&self, keys: &[&str]) -> Option<Table<'a>> {
-        let table = self.map()?;
+        let table = self.open_map()?;
         Some(Table::open(table.report, table.place, table.entries, keys))
     }
 
     /// A table whose keys are data, not words of ours.
     pub(in crate::config) fn map(&self) -> Option<Table<'a>> {
+        self.note(|| Kind::Map);
+        self.open_map()
+    }
+
+    fn open_map(&self) -> Option<Table<'a>> {
         let DeValue::Table(entries) = self.node else {
             return self.wrong_type("a table");
         };
@@ -241,6 +270,7 @@ impl<'a> Value<'a> {
 
     /// The value as JSON, if it is a string, a whole number or a boolean.
     pub(in crate::config) fn json(&self) -> Option<serde_json::Value> {
+        self.note(|| Kind::Scalar);
         match self.node {
             DeValue::String(_) => self.text().map(Into::into),
             DeValue::Boolean(boolean) => Some((*boolean).into()),
@@ -288,6 +318,11 @@ impl<'a> Value<'a> {
         self.error(format!("expected {expected}, found {found}"), "");
         None
     }
+}
+
+/// The word of a closed set that a mistyped one may stand for.
+fn meant(text: &str, words: &[&str]) -> Option<String> {
+    closest(text, words).map(|word| format!("did you mean \"{word}\"?"))
 }
 
 const DURATION_HINT: &str = "whole seconds, as in \"30s\", \"15m\", \"24h\", \"7d\"";

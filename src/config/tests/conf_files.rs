@@ -1,6 +1,7 @@
 //! The files under `conf/` are read as an operator would read them.
 
 use super::*;
+use crate::config::schema::samples::{with_defaults, with_samples};
 
 fn conf(name: &str) -> PathBuf {
     Path::new(CONF).join(name)
@@ -73,7 +74,7 @@ fn what_the_start_offers_is_right_and_reminds_of_the_default_access() {
     assert_eq!(config.warnings, []);
     let site = &config.sites[0];
     assert_eq!(site.authorizer.routes.routes().count(), 4);
-    assert!(config.store.is_some() && site.chat.endpoint.is_some());
+    assert!(config.store.file.is_some() && site.chat.endpoint.is_some());
 }
 
 #[test]
@@ -81,7 +82,12 @@ fn the_reference_is_right_and_raises_no_warning() {
     let config = load(&conf("usersig-proxy.toml"), &env).unwrap();
     assert_eq!(config.warnings, []);
     let site = &config.sites[0];
-    assert!(site.hosts.is_empty() && site.upstreams[0].health.is_none() && config.store.is_none());
+    assert!(
+        site.hosts.is_empty()
+            && site.upstreams[0].health.is_none()
+            && site.chat.imports.is_none()
+            && config.store == Store::default()
+    );
 }
 
 #[test]
@@ -95,10 +101,11 @@ fn each_sample_of_the_reference_is_right() {
     let upstream = &site.upstreams[0];
     assert!(upstream.ca.is_some() && upstream.server_name.is_some());
     assert!(upstream.health.as_ref().unwrap().request.is_some());
-    assert!(config.store.is_some() && site.rest_api.is_some() && site.chat.endpoint.is_some());
+    assert!(config.store.file.is_some() && site.rest_api.is_some() && site.chat.endpoint.is_some());
     assert!(config.audit.is_some());
     assert_eq!(site.authorizer.routes.routes().count(), 5);
     assert!(site.authorizer.webhooks.is_some());
+    assert!(site.chat.imports.is_some() && site.authorizer.profile.is_some());
 }
 
 #[test]
@@ -114,7 +121,8 @@ fn the_defaults_that_the_reference_shows_are_the_defaults() {
         (long.demo, format!("{:?}", long.listen), long.ops)
     );
     assert_eq!((&short.runtime, short.log), (&long.runtime, long.log));
-    assert_eq!(short.audit, long.audit);
+    assert_eq!((&short.audit, &short.store), (&long.audit, &long.store));
+    assert!(short.store.redis.is_some());
     let names = |config: &Config| {
         let site = &config.sites[0];
         (
@@ -123,7 +131,7 @@ fn the_defaults_that_the_reference_shows_are_the_defaults() {
             site.upstreams.clone(),
             site.inject.clone(),
             site.usersig_endpoint.clone(),
-            format!("{:?}", site.rest_api),
+            format!("{:?} {:?}", site.rest_api, site.chat.imports),
         )
     };
     assert_eq!(names(&short), names(&long));
@@ -137,8 +145,13 @@ fn the_defaults_that_the_reference_shows_are_the_defaults() {
             site.token_memory,
         );
         format!(
-            "{lives:?} {:?} {:?} {:?} {:?} {:?}",
-            site.sources, site.verifier, site.tolerance, site.preflight, site.webhooks
+            "{lives:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+            site.sources,
+            site.verifier,
+            site.tolerance,
+            site.preflight,
+            site.webhooks,
+            site.profile
         )
     };
     assert_eq!(rest(&short), rest(&long));
@@ -195,31 +208,9 @@ fn world() -> World {
         world.env.insert(name, env(name).unwrap());
     }
     world.file("webhook-token", "a token that nobody knows");
+    world.file("traces-authorization", "Bearer of a collector");
+    world.file("redis-password", "a password that nobody knows");
     world
-}
-
-/// The text with the defaults that it shows written out.
-fn with_defaults(text: &str) -> String {
-    let line = |line: &str| match line.strip_prefix('#') {
-        Some(key) if !key.is_empty() && !key.starts_with(' ') => format!("{key}\n"),
-        _ => format!("{line}\n"),
-    };
-    text.lines().map(line).collect()
-}
-
-/// The text with its samples in force, but for that of several sites, which leaves no place for the others.
-fn with_samples(text: &str) -> String {
-    let is_name = |text: &str| {
-        text.bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
-    };
-    let is_key = |line: &str| line.split_once(" = ").is_some_and(|(key, _)| is_name(key));
-    let line = |line: &str| match line.strip_prefix("# ") {
-        Some(sample) if sample.starts_with("sites = ") => format!("{line}\n"),
-        Some(sample) if is_key(sample) || sample.starts_with('[') => format!("{sample}\n"),
-        _ => format!("{line}\n"),
-    };
-    text.lines().map(line).collect()
 }
 
 /// The text without the samples for servers with TLS, and with checks that say nothing.
@@ -242,6 +233,7 @@ const SECTIONS: &[&str] = &[
     "[[upstream]]",
     "[chat]",
     "[chat.usersig]",
+    "[chat.profile]",
     "[session]",
     "[[session.issuer]]",
     "[identity]",
@@ -251,7 +243,9 @@ const SECTIONS: &[&str] = &[
     "[usersig_endpoint]",
     "[webhook]",
     "[store]",
+    "[store.redis]",
     "[audit]",
+    "[traces]",
     "[rest_api]",
     "[[rest_api.allow]]",
     "[[rest_api.command]]",

@@ -221,7 +221,7 @@ fn a_public_key_file_may_be_open() {
 }
 
 #[test]
-fn example_keys_are_refused_unless_it_is_a_demo() {
+fn o6_example_keys_are_refused_unless_it_is_a_demo() {
     let mut world = World::new();
     let jwt_io = "a-string-secret-at-least-256-bits-long";
     let vectors: Vec<serde_json::Value> = serde_json::from_str(VECTORS).unwrap();
@@ -248,7 +248,7 @@ fn example_keys_are_refused_unless_it_is_a_demo() {
 }
 
 #[test]
-fn the_demo_key_pair_is_refused_in_every_form() {
+fn o6_the_demo_key_pair_is_refused_in_every_form() {
     let world = World::new();
     let pem = fs::read_to_string(concat!(
         env!("CARGO_MANIFEST_DIR"),

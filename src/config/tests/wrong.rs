@@ -195,6 +195,16 @@ const WARNINGS: &[Row] = &[
         ],
     },
     Row {
+        name: "a store in the clear over a network",
+        from: "[routes]",
+        to: r#"[store.redis]
+url = "redis://10.0.0.5"
+[routes]"#,
+        errors: &[
+            r#"15:7: store.redis.url: what is said to the store, the password too, can be read and changed on its way (rediss:// where the server speaks TLS)"#,
+        ],
+    },
+    Row {
         name: "a token in the query",
         from: "[[session",
         to: r#"[session]
@@ -282,7 +292,7 @@ const ROWS: &[Row] = &[
 path_prefix = "/x"
 [routes]"#,
         errors: &[
-            "14:2: gateway: unknown key (known here: demo, secret_files, listen, ops, runtime, log, store, audit, sites, hosts, cors, upstream, chat, session, identity, routes, route, inject, usersig_endpoint, rest_api, webhook)",
+            "14:2: gateway: unknown key (known here: demo, secret_files, listen, ops, runtime, log, store, audit, traces, sites, hosts, cors, upstream, chat, session, identity, routes, route, inject, usersig_endpoint, rest_api, webhook)",
         ],
     },
     Row {
@@ -493,6 +503,129 @@ file = "absent/state"
 [routes]"#,
         errors: &[
             "15:8: store.file: is a folder, or in one that is not there (a file that the proxy may make, in a folder that is there)",
+        ],
+    },
+    Row {
+        name: "a store that names nothing",
+        from: "[routes]",
+        to: r#"[store]
+[routes]"#,
+        errors: &[r#"14:1: store.file: is required (file = "state", in a folder that is there)"#],
+    },
+    Row {
+        name: "a store of a fleet without an address",
+        from: "[routes]",
+        to: r#"[store.redis]
+database = 1
+[routes]"#,
+        errors: &[
+            r#"14:1: store.redis.url: is required ("redis://host:6379", "rediss://host:6379" with TLS, or "unix:/run/redis/redis.sock")"#,
+        ],
+    },
+    Row {
+        name: "a store with a password in its address",
+        from: "[routes]",
+        to: r#"[store.redis]
+url = "rediss://:hunter2@redis.internal"
+[routes]"#,
+        errors: &[
+            r#"15:7: store.redis.url: a secret does not stand in this file (username = ".." and password = { file = ".." } have keys of their own)"#,
+        ],
+    },
+    Row {
+        name: "a store with a user in its address",
+        from: "[routes]",
+        to: r#"[store.redis]
+url = "rediss://hunter2@redis.internal"
+[routes]"#,
+        errors: &[
+            r#"15:7: store.redis.url: a secret does not stand in this file (username = ".." and password = { file = ".." } have keys of their own)"#,
+        ],
+    },
+    Row {
+        name: "a store with a database in its address",
+        from: "[routes]",
+        to: r#"[store.redis]
+url = "rediss://redis.internal/1"
+[routes]"#,
+        errors: &[
+            r#"15:7: store.redis.url: has more than a host and a port (database = 1 has a key of its own)"#,
+        ],
+    },
+    Row {
+        name: "a store over another protocol",
+        from: "[routes]",
+        to: r#"[store.redis]
+url = "http://redis.internal"
+[routes]"#,
+        errors: &[
+            r#"15:7: store.redis.url: is no address of a store ("redis://host:6379", "rediss://host:6379" with TLS, or "unix:/run/redis/redis.sock")"#,
+        ],
+    },
+    Row {
+        name: "a store at no address",
+        from: "[routes]",
+        to: r#"[store.redis]
+url = "redis.internal"
+[routes]"#,
+        errors: &[
+            r#"15:7: store.redis.url: is no address of a store ("redis://host:6379", "rediss://host:6379" with TLS, or "unix:/run/redis/redis.sock")"#,
+        ],
+    },
+    Row {
+        name: "a store at a relative socket",
+        from: "[routes]",
+        to: r#"[store.redis]
+url = "unix:redis.sock"
+[routes]"#,
+        errors: &[r#"15:7: store.redis.url: names no socket (unix:/run/redis/redis.sock)"#],
+    },
+    Row {
+        name: "a password of a store in the file",
+        from: "[routes]",
+        to: r#"[store.redis]
+url = "redis://127.0.0.1"
+password = "hunter2"
+[routes]"#,
+        errors: &[
+            r#"16:12: store.redis.password: a secret does not stand in this file (write { file = ".." }, { env = "NAME" } or { credential = "name" })"#,
+        ],
+    },
+    Row {
+        name: "a user of a store without a password",
+        from: "[routes]",
+        to: r#"[store.redis]
+url = "redis://127.0.0.1"
+username = "proxy"
+[routes]"#,
+        errors: &[
+            r#"16:12: store.redis.username: there is no password (password = { file = ".." })"#,
+        ],
+    },
+    Row {
+        name: "a ca of a store without TLS",
+        from: "[routes]",
+        to: r#"[store.redis]
+url = "redis://127.0.0.1"
+ca = "ca.pem"
+[routes]"#,
+        errors: &[r#"16:6: store.redis.ca: has a meaning only with rediss:// (leave it out)"#],
+    },
+    Row {
+        name: "numbers of a store out of range",
+        from: "[routes]",
+        to: r#"[store.redis]
+url = "unix:/run/redis.sock"
+prefix = "a b"
+timeout = "5ms"
+nodes = 0
+database = -1
+[routes]"#,
+        errors: &[
+            r#"16:10: store.redis.prefix: is no prefix for keys (up to 64 letters, digits, and . _ - : /)"#,
+            r#"17:11: store.redis.timeout: must be from "10ms" to "10s""#,
+            r#"18:9: store.redis.nodes: must be from 1 to 10000"#,
+            r#"19:12: store.redis.database: must be from 0 to 1000000"#,
         ],
     },
     Row {
@@ -1001,8 +1134,8 @@ leeway = "1h"
         from: r#""HS256""#,
         to: r#""HS256", "hs256", "ES256K""#,
         errors: &[
-            "10:24: session.issuer[1].algorithms[2]: not one of HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA",
-            "10:33: session.issuer[1].algorithms[3]: not one of HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA",
+            "10:24: session.issuer[1].algorithms[2]: not one of HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA (did you mean \"HS256\"?)",
+            "10:33: session.issuer[1].algorithms[3]: not one of HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA (did you mean \"ES256\"?)",
         ],
     },
     Row {
@@ -1232,7 +1365,7 @@ reserved"#,
         to: r#"transform = ["remove_dash", "upper", {}, { prefix = "a", digest = 1 }]
 reserved"#,
         errors: &[
-            r#"13:14: identity.transform[1]: is not a transform ("remove_dashes", { strip_prefix = ".." }, { prefix = ".." } or { digest = { key = {..} } })"#,
+            r#"13:14: identity.transform[1]: is not a transform (did you mean "remove_dashes"?)"#,
             r#"13:29: identity.transform[2]: is not a transform ("remove_dashes", { strip_prefix = ".." }, { prefix = ".." } or { digest = { key = {..} } })"#,
             r#"13:38: identity.transform[3]: must be one transform ("remove_dashes", { strip_prefix = ".." }, { prefix = ".." } or { digest = { key = {..} } })"#,
             r#"13:42: identity.transform[4]: must be one transform ("remove_dashes", { strip_prefix = ".." }, { prefix = ".." } or { digest = { key = {..} } })"#,
@@ -1362,7 +1495,15 @@ inject = { request_headers = true }"#,
         from: r#"path = "/api/{*rest}""#,
         to: r#"path = "/", methods = ["GET", "post"]"#,
         errors: &[
-            r#"17:41: route[1].match.methods[2]: "post" is not a method that a route can list; methods are written in upper case, as in "POST""#,
+            r#"17:41: route[1].match.methods[2]: "post" is not a method that a route can list; methods are written in upper case, as in "POST" (did you mean "POST"?)"#,
+        ],
+    },
+    Row {
+        name: "a method that nothing is like",
+        from: r#"path = "/api/{*rest}""#,
+        to: r#"path = "/", methods = ["FETCH-ALL"]"#,
+        errors: &[
+            r#"17:34: route[1].match.methods[1]: "FETCH-ALL" is not a method that a route can list; methods are written in upper case, as in "POST""#,
         ],
     },
     Row {
@@ -1954,6 +2095,56 @@ keys = { jwks_url = "https://app.example/keys", ca = "bad-ca.pem" }"#,
         from: "admin = \"root\"",
         to: "admin = \"root\"\nregion = \"china\"\nendpoint = \"https://chat.example\"",
         errors: &["9:12: chat.endpoint: stands beside region (one of the two)"],
+    },
+    Row {
+        name: "profiles, and nothing says where Chat is",
+        from: "admin = \"root\"",
+        to: "admin = \"root\"\n[chat.profile]\nnick = \"/name\"",
+        errors: &[
+            r#"8:1: chat.profile: profiles are imported into Chat, and nothing says where that is (in [chat], region = "china", or another in which the application is)"#,
+        ],
+    },
+    Row {
+        name: "profiles without a claim",
+        from: "admin = \"root\"",
+        to: "admin = \"root\"\nregion = \"china\"\n[chat.profile]\nqueue_capacity = 5",
+        errors: &[
+            r#"9:1: chat.profile: names no claim, so that nothing is imported (nick = "/name", avatar = "/picture", or both)"#,
+        ],
+    },
+    Row {
+        name: "profiles with claims that are no pointers",
+        from: "admin = \"root\"",
+        to: "admin = \"root\"\nregion = \"china\"\n[chat.profile]\nnick = \"name\"\navatar = 7",
+        errors: &[
+            r#"10:8: chat.profile.nick: a JSON pointer starts with "/", as in "/sub""#,
+            "11:10: chat.profile.avatar: expected a string, found a whole number",
+        ],
+    },
+    Row {
+        name: "profiles with a key that does not exist",
+        from: "admin = \"root\"",
+        to: "admin = \"root\"\nregion = \"china\"\n[chat.profile]\nnick = \"/name\"\nface = \"/picture\"",
+        errors: &[
+            "11:1: chat.profile.face: unknown key (known here: nick, avatar, imports_per_second, queue_capacity)",
+        ],
+    },
+    Row {
+        name: "profiles faster than is good, and no queue",
+        from: "admin = \"root\"",
+        to: "admin = \"root\"\nregion = \"china\"\n[chat.profile]\nnick = \"/name\"\nimports_per_second = 101\nqueue_capacity = 0",
+        errors: &[
+            "11:22: chat.profile.imports_per_second: must be from 1 to 100",
+            "12:18: chat.profile.queue_capacity: must be from 1 to 1000000",
+        ],
+    },
+    Row {
+        name: "a region that is mistyped",
+        from: "admin = \"root\"",
+        to: "admin = \"root\"\nregion = \"singapor\"",
+        errors: &[
+            "8:10: chat.region: no such region; known are china, singapore, seoul, tokyo, frankfurt, silicon_valley and jakarta (did you mean \"singapore\"?)",
+        ],
     },
     Row {
         name: "a region that does not exist",

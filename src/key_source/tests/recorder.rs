@@ -10,7 +10,7 @@ use super::signer::{NOW, Signer};
 use crate::key_source::{Observer, Refresh};
 use crate::token::TokenError;
 use crate::token::keys::{Algorithm, KeySet};
-use crate::token::verify::{TokenIssuer, Verifier};
+use crate::token::verify::{Fractions, TokenIssuer, Verifier};
 
 pub(crate) struct Recorder {
     verifier: Mutex<Verifier>,
@@ -26,6 +26,7 @@ impl Recorder {
             audience: vec![],
             algorithms: vec![Algorithm::EdDsa],
             keys: KeySet::unavailable(),
+            fractions: Fractions::Refuse,
         };
         let day = Duration::from_secs(86_400);
         Arc::new(Self {

@@ -171,6 +171,15 @@ fn u7_patterns_are_bounded() {
     assert!(Pattern::parse(&most).is_ok());
     let too_many = Pattern::parse(&format!("{most}/a"));
     assert_eq!(too_many, Err(PatternError::TooManySegments));
+    // There is nothing to backtrack in: an expression is no pattern, however short or long it is.
+    let nested = "(a+)+".repeat(2000);
+    assert_eq!(
+        Pattern::parse(&format!("/{nested}$")),
+        Err(PatternError::TooLong)
+    );
+    let segment = "(a+)+$".to_owned();
+    let expression = Pattern::parse(&format!("/{segment}"));
+    assert_eq!(expression, Err(PatternError::Wildcard { segment }));
 }
 
 #[test]

@@ -188,3 +188,17 @@ fn h9_forwarded_tells_scheme_and_host_of_the_hop_that_names_the_client() {
         assert_eq!(told_of, text(expected), "{field}");
     }
 }
+
+#[test]
+fn addresses_are_written_as_the_standard_library_does() {
+    let v4 = (0..=u16::MAX).map(|index| {
+        let [high, low] = index.to_be_bytes();
+        IpAddr::from([high, low, low.wrapping_mul(7), high ^ low])
+    });
+    let v6 = ["::1", "2001:db8::1", "::ffff:192.0.2.1"].map(|text| text.parse().unwrap());
+    for address in v4.chain(v6) {
+        let mut text = String::new();
+        write_address(&mut text, address);
+        assert_eq!(text, address.to_string());
+    }
+}

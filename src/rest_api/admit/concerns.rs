@@ -25,7 +25,7 @@ pub(super) fn concerns<'b>(command: &Command, body: &'b Object) -> Vec<&'b str> 
 
 fn is_concerned(name: &str) -> bool {
     let folded = loose::folded(name);
-    target::holds_accounts(name) || PLACES.iter().any(|ending| folded.ends_with(ending))
+    target::holds_accounts_folded(&folded) || PLACES.iter().any(|ending| folded.ends_with(ending))
 }
 
 #[derive(Default)]

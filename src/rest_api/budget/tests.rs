@@ -227,3 +227,30 @@ fn new_limits_give_nobody_a_second_go() {
     assert!(pass(&more, &command, "u7", 300, later) > 10);
     assert_eq!(passed(&more.succeeded_by(limits(1))), 0);
 }
+
+#[test]
+fn an_even_share_is_the_budget_divided() {
+    let command = command(200);
+    let sharers = NonZeroU32::new(4).unwrap();
+    let (whole, part) = (
+        LocalBudgets::new(Limits::default()),
+        LocalBudgets::new(Limits::default()),
+    );
+    let (mut of_whole, mut of_part) = (0, 0);
+    for ms in 0..10_000 {
+        let (now, caller) = (millis(ms), user("u7"));
+        of_whole += usize::from(whole.take(&command, &caller, now).is_ok());
+        let taken = part.take_share(&command, &caller, now, sharers);
+        of_part += usize::from(taken.is_ok());
+    }
+    assert_eq!(of_whole, 101 + 999);
+    // The first is free, of the hundred others each has its part.
+    assert_eq!(of_part, 26 + 249);
+    // A share of one is all of it.
+    let one = LocalBudgets::new(Limits::default());
+    let at_once = |_: &i32| {
+        let taken = one.take_share(&command, &user("u7"), START, NonZeroU32::MIN);
+        taken.is_ok()
+    };
+    assert_eq!((0..300).filter(at_once).count(), 101);
+}

@@ -25,7 +25,7 @@ impl Secrets {
         for piece in secrets.into_iter().flat_map(pieces) {
             let piece = like_usersig(piece);
             all.base64.extend(in_base64(&piece));
-            all.plain.push(Zeroizing::new(piece.into_owned()));
+            all.plain.push(Zeroizing::new(piece));
         }
         all
     }
@@ -50,23 +50,10 @@ impl Secrets {
     }
 
     fn stand_in(&self, view: &str) -> bool {
-        let plain = like_usersig(view);
-        let joined: String = view
-            .chars()
-            .filter(|letter| !letter.is_whitespace())
-            .map(|letter| match letter {
-                '-' => '+',
-                '_' => '/',
-                other => other,
-            })
-            .collect();
-        self.plain
-            .iter()
-            .any(|piece| plain.contains(piece.as_str()))
-            || self
-                .base64
-                .iter()
-                .any(|piece| joined.contains(piece.as_str()))
+        let holds = |text: &str, pieces: &[Zeroizing<String>]| {
+            pieces.iter().any(|piece| text.contains(piece.as_str()))
+        };
+        holds(&like_usersig(view), &self.plain) || holds(&joined(view), &self.base64)
     }
 }
 
@@ -78,7 +65,12 @@ impl std::fmt::Debug for Secrets {
 
 /// A piece near the start, behind what all have in common, and one at the end.
 fn pieces(secret: &str) -> impl Iterator<Item = &str> {
-    let start = secret.get(PIECE..2 * PIECE);
+    let common = if secret.len() < COMMON + PIECE {
+        PIECE
+    } else {
+        COMMON
+    };
+    let start = secret.get(common..common + PIECE);
     let end = secret
         .len()
         .checked_sub(PIECE)
@@ -87,11 +79,40 @@ fn pieces(secret: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The text in the alphabet in which a UserSig writes its base64, so that the usual alphabet makes no difference.
-fn like_usersig(text: &str) -> Cow<'_, str> {
-    match text.contains(['+', '/', '=']) {
-        true => Cow::Owned(text.replace('+', "*").replace('/', "-").replace('=', "_")),
-        false => Cow::Borrowed(text),
+fn like_usersig(text: &str) -> String {
+    let letter = |byte| match byte {
+        b'+' => b'*',
+        b'/' => b'-',
+        b'=' => b'_',
+        other => other,
+    };
+    text_of(text.bytes().map(letter).collect())
+}
+
+/// The text in the usual alphabet of base64, and its lines as one.
+fn joined(text: &str) -> String {
+    let letter = |byte| match byte {
+        b'-' => b'+',
+        b'_' => b'/',
+        other => other,
+    };
+    match text.is_ascii() {
+        true => {
+            let letters = text
+                .bytes()
+                .filter(|byte| !char::from(*byte).is_whitespace());
+            text_of(letters.map(letter).collect())
+        }
+        false => {
+            let letters: String = text.chars().filter(|one| !one.is_whitespace()).collect();
+            text_of(letters.bytes().map(letter).collect())
+        }
     }
+}
+
+/// Letters of ASCII that took the place of others leave a text one.
+fn text_of(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_default()
 }
 
 /// What stands in the base64 of any text that contains the piece, for each of the three places at which it may start.
@@ -99,17 +120,17 @@ fn in_base64(piece: &str) -> impl Iterator<Item = Zeroizing<String>> {
     (0..3).filter_map(move |before| {
         let padded = Zeroizing::new(format!("{}{piece}", "x".repeat(before)));
         let encoded = Zeroizing::new(STANDARD_NO_PAD.encode(padded.as_bytes()));
-        // The characters at both ends depend on what stands beside the piece.
+        // The characters at both ends depend on what stands beside the piece. Texts of up to 32 bytes are found fastest.
         let whole = padded.len() / 3 * 4;
         let start = if before == 0 { 0 } else { 4 };
-        let inner = encoded.get(start..whole)?;
+        let inner = encoded.get(start..whole.min(start + PIECE))?;
         Some(Zeroizing::new(inner.to_owned()))
     })
 }
 
 /// The text with the escapes of JSON and the percent codes of a URL resolved once; borrowed when there are none.
 fn decoded(text: &str) -> Cow<'_, str> {
-    if !text.contains(['\\', '%']) {
+    if !b"\\%".iter().any(|byte| text.as_bytes().contains(byte)) {
         return Cow::Borrowed(text);
     }
     let mut plain = String::with_capacity(text.len());
@@ -159,6 +180,8 @@ fn resolve(text: &str) -> (Option<char>, usize) {
 }
 
 const PIECE: usize = 32;
+/// So many letters at the start of a UserSig say nothing of its user, and may be those of any other.
+const COMMON: usize = 64;
 const MAX_LAYERS: usize = 4;
 
 #[cfg(test)]
@@ -166,6 +189,8 @@ mod tests {
     use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 
     use super::*;
+    use crate::usersig::SecretKey;
+    use crate::usersig::encode::Fields;
 
     /// A UserSig of the length that Chat's have.
     const USER_SIG: &str = "eJyrVgrxCdYrSy1SslIy0jNQ0gHzM1NS80oy0zLBwomJydlQqeKU7MSCgswUJStDEwMDC2NzQ1NLiIKSzNxUoKiZqZGxpbGRpQFENDMFJGpsYWRkbGloZGEKFU2rLAKKGxsZGpoYGZkYwk1JLclJzUtVslIqS0xKLcpJBCoBAPsqKm0_";
@@ -234,7 +259,7 @@ mod tests {
                 "base64, percent-encoded",
                 percent(&STANDARD.encode(&url), false),
             ),
-            ("cut at its end", USER_SIG[..70].to_owned()),
+            ("cut at its end", USER_SIG[..100].to_owned()),
             ("cut at its start", USER_SIG[90..].to_owned()),
         ];
         let secrets = Secrets::new([USER_SIG]);
@@ -252,7 +277,7 @@ mod tests {
     #[test]
     fn other_texts_hold_no_credential() {
         let another = USER_SIG
-            .replace("slIy0jNQ0gHzM1NS80oy0zLBwomJydl", "x")
+            .replace(&USER_SIG[COMMON..COMMON + PIECE], "x")
             .replace("PsqKm0_", "Qtr");
         let long = "a%41\\u0041 ".repeat(10_000);
         let secrets = Secrets::new([USER_SIG]);
@@ -261,7 +286,7 @@ mod tests {
             r#"{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}"#,
             URL,
             &another,
-            &USER_SIG[..32],
+            &USER_SIG[..COMMON],
             "100 % \\ %zz \\u12",
             "%",
             "\\",
@@ -272,6 +297,35 @@ mod tests {
             assert!(!secrets.are_in(text.as_bytes()), "{text}");
         }
         assert!(!Secrets::default().are_in(USER_SIG.as_bytes()));
+    }
+
+    /// A user may have written it into what Chat answers with.
+    #[test]
+    fn a_usersig_of_a_user_is_no_credential_of_ours() {
+        let key = SecretKey::parse(&"5e7e".repeat(16)).unwrap();
+        let sig = |identifier| {
+            let fields = Fields {
+                identifier,
+                sdk_app_id: 1_400_123_456,
+                time: 1_790_216_583,
+                expire: 604_800,
+                userbuf: None,
+            };
+            fields.encode(&key).expose().to_owned()
+        };
+        for admin in ["administrator", "admin", "42", "chat-admin-7"] {
+            let secrets = Secrets::new([sig(admin).as_str()]);
+            assert!(secrets.are_in(sig(admin).as_bytes()));
+            for user in [
+                "42x",
+                "adm",
+                "alice",
+                "administrator2",
+                "user-9e3779b97f4a7c15",
+            ] {
+                assert!(!secrets.are_in(sig(user).as_bytes()), "{admin} {user}");
+            }
+        }
     }
 
     #[test]

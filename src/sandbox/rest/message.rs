@@ -168,6 +168,7 @@ impl Content {
             custom: self.custom.clone(),
             is_withdrawn: false,
             is_hidden_from_sender: false,
+            number: 0,
             size: self.size + MESSAGE_OVERHEAD,
         }
     }
@@ -240,7 +241,8 @@ fn party<const N: usize>(
     chat.known(text).ok_or(Failure::PartyUnknown)
 }
 
-fn one_to_one(message: &Message) -> Value {
+/// A one-to-one message as histories show it.
+pub(in crate::sandbox) fn one_to_one(message: &Message) -> Value {
     json!({
         "From_Account": message.from.to_string(),
         "To_Account": message.to.map(|to| to.to_string()),

@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::{Audit, Config, ListenShape, Log};
+use crate::config::{Audit, Config, ListenShape, Log, Store, Traces};
 
 /// What a running process cannot change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,12 +19,16 @@ pub(super) struct Fixed {
     threads: Option<NonZeroUsize>,
     /// HTTP/1.1 follows the file, HTTP/2 the start.
     keepalive: Duration,
+    /// Bodies and answers follow the file, headers the start.
+    read_timeout: Duration,
     drain_delay: Duration,
     grace_period: Duration,
     shutdown_timeout: Duration,
+    upgrade_socket: Option<PathBuf>,
     log: Log,
-    store: Option<PathBuf>,
+    store: Store,
     audit: Option<Audit>,
+    traces: Option<Traces>,
     on_change: bool,
 }
 
@@ -37,12 +41,15 @@ impl Fixed {
             ops: config.ops,
             threads: runtime.threads,
             keepalive: runtime.downstream_keepalive,
+            read_timeout: runtime.downstream_read_timeout,
             drain_delay: runtime.drain_delay,
             grace_period: runtime.grace_period,
             shutdown_timeout: runtime.shutdown_timeout,
+            upgrade_socket: runtime.upgrade_socket.clone(),
             log: config.log,
             store: config.store.clone(),
             audit: config.audit.clone(),
+            traces: config.traces.clone(),
             on_change: runtime.reload_on_change,
         }
     }
@@ -63,6 +70,10 @@ impl Fixed {
                 "runtime.downstream_keepalive (for HTTP/2)",
                 self.keepalive == other.keepalive,
             ),
+            (
+                "runtime.downstream_read_timeout (for headers)",
+                self.read_timeout == other.read_timeout,
+            ),
             ("runtime.drain_delay", self.drain_delay == other.drain_delay),
             (
                 "runtime.grace_period",
@@ -73,12 +84,18 @@ impl Fixed {
                 self.shutdown_timeout == other.shutdown_timeout,
             ),
             (
+                "runtime.upgrade_socket",
+                self.upgrade_socket == other.upgrade_socket,
+            ),
+            (
                 "runtime.reload_on_change",
                 self.on_change == other.on_change,
             ),
             ("log", self.log == other.log),
-            ("store.file", self.store == other.store),
+            ("store.file", self.store.file == other.store.file),
+            ("store.redis", self.store.redis == other.store.redis),
             ("audit", self.audit == other.audit),
+            ("traces", self.traces == other.traces),
         ];
         let differing = all.into_iter().filter(|(_, is_same)| !is_same);
         differing.map(|(key, _)| key).collect()

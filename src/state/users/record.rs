@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::identity::UserId;
-use crate::state::change::{Floor, UserChange};
+use crate::state::change::{Floor, Kicks, Reader, UserChange};
 use crate::state::kick::KickTicket;
 use crate::state::{Generation, MAX_AHEAD, RENEWAL_PAUSE, RenewError, SECOND, Session};
 use crate::time::UnixTime;
@@ -35,6 +35,8 @@ enum Stage {
     Queued,
     UnderWay,
     Failed,
+    /// Another node sends it.
+    Elsewhere,
 }
 
 impl Kick {
@@ -214,6 +216,11 @@ impl Record {
         kick.is_some_and(|kick| !kick.login_since.load(Ordering::Acquire))
     }
 
+    /// Whether this node is to send it.
+    pub(super) fn is_kick_ours(&self) -> bool {
+        self.is_kick_pending() && !self.is_kick_at(Stage::Elsewhere)
+    }
+
     pub(super) fn is_kick_under_way(&self) -> bool {
         self.is_kick_at(Stage::UnderWay)
     }
@@ -245,13 +252,16 @@ impl Record {
         self.floor.take_if(|floor| floor.until <= now);
     }
 
-    pub(super) fn change(&self, user: &UserId) -> UserChange {
+    pub(super) fn change(&self, user: &UserId, reader: Reader) -> UserChange {
         UserChange {
             user: *user,
             not_before: self.generation.not_before,
             renewed_at: self.renewed_at,
             floor: self.floor,
-            kick: self.is_kick_pending(),
+            kick: match reader {
+                Reader::File => self.is_kick_ours(),
+                Reader::Fleet => self.is_kick_pending(),
+            },
         }
     }
 
@@ -261,15 +271,15 @@ impl Record {
         self.generation.not_before > now
             || renewed.is_some_and(|at| now.saturating_since(at) < RENEWAL_PAUSE)
             || self.floor.is_some()
-            || self.is_kick_pending()
+            || self.is_kick_ours()
     }
 
     pub(super) fn eviction_order(&self) -> (bool, u64) {
         (self.floor.is_some(), self.generation.number)
     }
 
-    pub(super) fn take_in(&mut self, change: &UserChange, number: u64, with_kick: bool) {
-        let is_ended_elsewhere = !change.kick && change.not_before >= self.generation.not_before;
+    pub(super) fn take_in(&mut self, change: &UserChange, number: u64, kicks: Kicks) {
+        let is_latest = change.not_before >= self.generation.not_before;
         if change.not_before > self.generation.not_before {
             self.generation = Generation {
                 number,
@@ -286,13 +296,20 @@ impl Record {
             }),
             (one, other) => one.or(other),
         };
-        if !with_kick {
-            // A login there, or a kick that landed.
-            let _ = is_ended_elsewhere && self.end_attempts();
-            return;
-        }
         let number = self.generation.number;
-        self.kick = change.kick.then(|| Kick::new(number, Stage::Queued));
+        match kicks {
+            Kicks::Ours => self.kick = change.kick.then(|| Kick::new(number, Stage::Queued)),
+            Kicks::Others if !is_latest => {}
+            Kicks::Others if change.kick => {
+                // One of ours that a login waits for, or that is tried again, goes on.
+                if !self.is_kick_pending() && !self.is_kick_ahead() {
+                    self.kick = Some(Kick::new(number, Stage::Elsewhere));
+                }
+            }
+            // A login there, or a kick that landed.
+            Kicks::Others => drop(self.end_attempts()),
+            Kicks::Echo => {}
+        }
     }
 }
 

@@ -323,6 +323,19 @@ fn h12_repeated_and_quoted_cookies_are_decided_one_way() {
             format!("session=a.b.{}", "c".repeat(9000)),
             Err(TokenError::TooLong.into()),
         ),
+        (
+            "beside too many others",
+            format!("{}session={A}", "a=1; ".repeat(MAX_COOKIE_BYTES / 5)),
+            Err(TokenError::TooLong.into()),
+        ),
+        (
+            "beside as many others as may be",
+            format!(
+                "session={A}; {}",
+                "a=1; ".repeat((MAX_COOKIE_BYTES - 30) / 5)
+            ),
+            token(A),
+        ),
     ] {
         assert_eq!(
             extract(&[("cookie", &value)], None, false),
@@ -339,6 +352,30 @@ fn cookie_bytes_of_others_do_not_matter_but_ours_must_be_text() {
     assert_eq!(found.unwrap().token.expose(), A);
     let refused = find(b"session=a.b.\xff").unwrap_err();
     assert_eq!(refused, ExtractError::Invalid(TokenError::BadShape));
+}
+
+#[test]
+fn h12_a_cookie_name_that_some_readers_would_trim_further_is_refused() {
+    let find = |value: &[u8]| {
+        let found = all().extract(&headers(&[("cookie", value)]), None, false)?;
+        Ok(found.map(|found| found.token.expose().to_owned()))
+    };
+    for padded in [
+        &b"session\xa0=eyJh.eyJh.BBBB"[..],
+        b"\xa0session=eyJh.eyJh.BBBB",
+        b"x=1; \xc2\xa0 session\x85=eyJh.eyJh.BBBB",
+    ] {
+        assert_eq!(find(padded), MALFORMED, "{padded:?}");
+        let beside = [b"session=eyJh.eyJh.AAAA; ", padded].concat();
+        assert_eq!(find(&beside), CONFLICT, "{padded:?}");
+    }
+    for other in [
+        &b"\tsession =eyJh.eyJh.AAAA"[..],
+        b"session=eyJh.eyJh.AAAA; se\xa0ssion=eyJh.eyJh.BBBB",
+        b"session=eyJh.eyJh.AAAA; sessions=eyJh.eyJh.BBBB; \xa0=1; \xff",
+    ] {
+        assert_eq!(find(other), token(A), "{other:?}");
+    }
 }
 
 #[test]

@@ -1,3 +1,5 @@
+mod wycheproof;
+
 use serde_json::json;
 
 use super::*;

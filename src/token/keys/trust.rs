@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 /// The name of a key: the first half of a SHA-256.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct KeyFingerprint(u128);
+pub struct KeyFingerprint([u8; 16]);
 
 impl KeyFingerprint {
     /// The fingerprint of these bytes as something of this kind; a kind has no zero byte.
@@ -21,8 +21,7 @@ impl KeyFingerprint {
             .chain_update([0])
             .chain_update(bytes);
         let digest: [u8; 32] = digest.finalize().into();
-        let half = digest.first_chunk::<16>();
-        Self(half.map_or(0, |half| u128::from_be_bytes(*half)))
+        Self(digest.first_chunk().copied().unwrap_or_default())
     }
 }
 
@@ -31,7 +30,8 @@ impl BitXor for KeyFingerprint {
 
     /// A key as the key of an issuer. Nobody can choose two pairs that meet.
     fn bitxor(self, issuer: Self) -> Self {
-        Self(self.0 ^ issuer.0)
+        let (key, issuer) = (u128::from_ne_bytes(self.0), u128::from_ne_bytes(issuer.0));
+        Self((key ^ issuer).to_ne_bytes())
     }
 }
 
@@ -130,6 +130,6 @@ mod tests {
         assert_ne!(key("a") ^ one, key("b") ^ one);
         assert_eq!(key("a") ^ one, key("a") ^ one);
         let shown = format!("{:?} {:?}", key("a"), keys(&["a"]));
-        assert!(!shown.contains(&key("a").0.to_string()), "{shown}");
+        assert!(!shown.contains(&format!("{:?}", key("a").0)), "{shown}");
     }
 }

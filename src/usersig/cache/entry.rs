@@ -12,19 +12,27 @@ use std::iter;
 use super::{KeyVersion, Signing, Terms, is_dated_ahead};
 use crate::time::UnixTime;
 use crate::token::keys::trust::{KeyFingerprint, Trust};
-use crate::usersig::IssuedUserSig;
+use crate::usersig::{IssuedUserSig, UserSig};
 
 /// The UserSigs of one user.
 pub(super) struct Entry {
     epoch: Epoch,
     last: Kept,
-    /// Issued before the last one, for sessions that end at other times.
-    others: Vec<Kept>,
+    /// Issued before the last one, for sessions that end at other times. Few users have any.
+    others: Option<Box<Others>>,
 }
 
-/// A UserSig and whose word it was issued on.
+struct Others {
+    kept: Vec<Kept>,
+}
+
+/// A UserSig and whose word it was issued on. There is one for each user: eight bytes more are eight megabytes more.
 struct Kept {
-    issued: IssuedUserSig,
+    user_sig: UserSig,
+    /// Unix seconds, for which `TLS.time` has 32 bits.
+    issued_at: u32,
+    /// Seconds.
+    lifetime: u32,
     /// `None`: of more than one.
     key: Option<KeyFingerprint>,
     /// The trusted keys under which it counted last.
@@ -56,7 +64,7 @@ impl Entry {
         Self {
             epoch: Epoch::of(signing),
             last: Kept::new(issued, signing.trust),
-            others: Vec::new(),
+            others: None,
         }
     }
 
@@ -71,7 +79,7 @@ impl Entry {
         }
         // Another key makes another text, whatever the date.
         let is_same_key = self.epoch.key_version == epoch.key_version;
-        let last_date = self.all().map(|kept| kept.issued.issued_at).max();
+        let last_date = self.all().map(Kept::issued_at).max();
         Standing::Superseded {
             after: last_date.filter(|_| is_same_key),
         }
@@ -79,18 +87,20 @@ impl Entry {
 
     /// Of those that may be handed out, the one that ends last.
     pub(super) fn find(&mut self, terms: &Terms, trust: Trust<'_>) -> Option<IssuedUserSig> {
+        let others = self.others.iter_mut().flat_map(|others| &mut others.kept);
         let found = iter::once(&mut self.last)
-            .chain(&mut self.others)
-            .filter(|kept| terms.admit(&kept.issued) && kept.is_trusted(trust))
-            .max_by_key(|kept| kept.issued.expires_at)?;
+            .chain(others)
+            .filter(|kept| terms.admit(kept.issued_at(), kept.expires_at()))
+            .filter(|kept| kept.is_trusted(trust))
+            .max_by_key(|kept| kept.expires_at())?;
         found.hand_out(trust);
-        Some(found.issued.clone())
+        Some(found.issued())
     }
 
     /// The last date of those whose key is gone.
     pub(super) fn last_distrusted(&self, trust: Trust<'_>) -> Option<UnixTime> {
         let distrusted = self.all().filter(|kept| !kept.is_trusted(trust));
-        distrusted.map(|kept| kept.issued.issued_at).max()
+        distrusted.map(Kept::issued_at).max()
     }
 
     /// Takes in what was issued for this request. Of a user's earlier UserSigs, that which ends soonest leaves first.
@@ -99,32 +109,59 @@ impl Entry {
         let before = std::mem::replace(&mut self.last, Kept::new(issued, trust));
         if epoch != self.epoch || signing.session_end.is_none() {
             self.epoch = epoch;
-            self.others = Vec::new();
+            self.others = None;
             return;
         }
-        self.others.push(before);
-        self.others
-            .retain(|kept| kept.is_trusted(trust) && !is_dated_ahead(&kept.issued, now));
-        if self.others.len() >= MAX_USER_SIGS {
-            let others = self.others.iter().enumerate();
-            let soonest = others.min_by_key(|(_, kept)| kept.issued.expires_at);
+        let kept = &mut self.others.get_or_insert_with(Others::none).kept;
+        kept.push(before);
+        kept.retain(|kept| kept.is_trusted(trust) && !is_dated_ahead(kept.issued_at(), now));
+        if kept.len() >= MAX_USER_SIGS {
+            let ends = kept.iter().enumerate();
+            let soonest = ends.min_by_key(|(_, kept)| kept.expires_at());
             let soonest = soonest.map_or(0, |(index, _)| index);
-            self.others.swap_remove(soonest);
+            kept.swap_remove(soonest);
         }
     }
 
     fn all(&self) -> impl Iterator<Item = &Kept> {
-        iter::once(&self.last).chain(&self.others)
+        let others = self.others.iter().flat_map(|others| &others.kept);
+        iter::once(&self.last).chain(others)
+    }
+}
+
+impl Others {
+    fn none() -> Box<Self> {
+        Box::new(Self { kept: Vec::new() })
     }
 }
 
 impl Kept {
     fn new(issued: &IssuedUserSig, trust: Trust<'_>) -> Self {
+        let lifetime = issued.expires_at.saturating_since(issued.issued_at);
+        // Neither is cut: nothing is issued beyond what a UserSig can hold.
         Self {
-            issued: issued.clone(),
+            user_sig: issued.user_sig.clone(),
+            issued_at: u32::try_from(issued.issued_at.as_secs()).unwrap_or(u32::MAX),
+            lifetime: u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX),
             key: Some(trust.key),
             trusted_in: trust.keys.version(),
         }
+    }
+
+    fn issued(&self) -> IssuedUserSig {
+        IssuedUserSig {
+            user_sig: self.user_sig.clone(),
+            issued_at: self.issued_at(),
+            expires_at: self.expires_at(),
+        }
+    }
+
+    fn issued_at(&self) -> UnixTime {
+        UnixTime::from_secs(u64::from(self.issued_at))
+    }
+
+    fn expires_at(&self) -> UnixTime {
+        UnixTime::from_secs(u64::from(self.issued_at) + u64::from(self.lifetime))
     }
 
     fn is_trusted(&self, trust: Trust<'_>) -> bool {
@@ -154,5 +191,18 @@ const MAX_USER_SIGS: usize = 4;
 impl Entry {
     pub(super) fn len(&self) -> usize {
         self.all().count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::UserId;
+
+    /// What the list allocates for a user: the key, the entry and two links, in the allocator's class of 128 bytes.
+    #[test]
+    fn a_user_takes_128_bytes_beside_the_usersig() {
+        let links = 2 * size_of::<usize>();
+        assert!(size_of::<UserId>() + size_of::<Entry>() + links <= 128);
     }
 }

@@ -110,7 +110,7 @@ fn c4_a_clock_that_is_set_back_renews_what_is_dated_ahead() {
 }
 
 #[test]
-fn the_number_of_users_is_bounded() {
+fn c5_the_number_of_users_is_bounded() {
     for capacity in [1, 3, 64, 100, 1000] {
         let (cache, issuer) = (cache(capacity), issuer());
         let mut evictions = 0;

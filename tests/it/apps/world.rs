@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::relay::relay;
+use crate::guides;
 use crate::support::foreign::Claim;
 use crate::support::program::{Background, program};
 use crate::support::proxy::{CHAT_KEY, free_address};
@@ -297,7 +298,10 @@ impl Sandbox {
 /// The app's configuration with addresses that [`Proxy`] fills in, at trace level.
 fn config(name: &str, installed: &Path, app: SocketAddr) -> String {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/apps/{name}.toml"));
-    let text = fs::read_to_string(file).unwrap();
+    let text = match file.exists() {
+        true => fs::read_to_string(file).unwrap(),
+        false => guides_configuration(name),
+    };
     let secrets = installed.join("secrets");
     let text = text
         .replace("127.0.0.1:@PROXY_PORT@", "@PROXY@")
@@ -305,6 +309,20 @@ fn config(name: &str, installed: &Path, app: SocketAddr) -> String {
         .replace("@APP_PORT@", &app.port().to_string())
         .replace("@SECRETS@", secrets.to_str().unwrap());
     format!("[log]\nlevel = \"trace\"\n{text}")
+}
+
+/// The first configuration of the guide with this name, with the placeholders of the others.
+fn guides_configuration(name: &str) -> String {
+    let text = guides::configurations(name).remove(0);
+    let places = [
+        ("127.0.0.1:8080", "@PROXY@"),
+        ("127.0.0.1:3000", "127.0.0.1:@APP_PORT@"),
+    ];
+    let text = places.iter().fold(text, |text, (ours, place)| {
+        assert!(text.contains(ours), "{ours}");
+        text.replace(ours, place)
+    });
+    format!("[ops]\nlisten = \"@OPS@\"\n{text}")
 }
 
 fn app_secret(name: &str, installed: &Path) -> String {

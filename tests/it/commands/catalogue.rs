@@ -1,6 +1,6 @@
 //! `commands`: the catalogue by filters, and who may call what.
 
-use super::{Folder, QUICKSTART};
+use super::Folder;
 use crate::support::program::{finish, program};
 
 #[test]
@@ -89,7 +89,8 @@ fn a_configuration_says_who_may_call_what() {
             "openim/sendmsg: allow[3]: member as anybody on conditions",
         ]
     );
-    let without = finish(&mut program(["commands", "--config", QUICKSTART]));
+    let plain = folder.config("plain.toml", |text| text);
+    let without = finish(&mut program(["commands", "--config", &plain]));
     assert_eq!((without.code, without.stdout.as_str()), (Some(1), ""));
     assert!(
         without.stderr.contains("no [rest_api]"),

@@ -1,6 +1,9 @@
 //! `demo`: the lines that it prints, run as printed, answer as printed.
 
+mod chromium;
+
 use std::fs;
+use std::net::SocketAddr;
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -8,6 +11,37 @@ use tempfile::TempDir;
 use crate::support::foreign;
 use crate::support::program::{Background, finish_with_input, program};
 use crate::support::proxy::free_address;
+use crate::support::{get, send};
+
+/// A running demo.
+struct Demo {
+    process: Background,
+    address: SocketAddr,
+    /// Where it keeps what it writes.
+    temporary: TempDir,
+}
+
+impl Demo {
+    fn start() -> Self {
+        let temporary = TempDir::new().unwrap();
+        let address = free_address();
+        let mut command = program(["demo", "--listen", &address.to_string()]);
+        // Not every fresh machine has CA certificates.
+        let no_certificates = TempDir::new().unwrap();
+        command
+            .env("TMPDIR", temporary.path())
+            .env("SSL_CERT_FILE", "/dev/null")
+            .env("SSL_CERT_DIR", no_certificates.path());
+        let mut process = Background::spawn(&mut command);
+        let is_up = process.wait_until_it_listens(address);
+        assert!(is_up, "{}", process.stderr());
+        Self {
+            process,
+            address,
+            temporary,
+        }
+    }
+}
 
 /// A line to run and the lines that it answers.
 #[derive(Debug)]
@@ -21,17 +55,11 @@ fn the_demos_lines_answer_as_printed_and_ctrl_c_leaves_nothing() {
     if !foreign::has("the_demos_lines", &["bash", "curl", "grep", "sed"]) {
         return;
     }
-    let temporary = TempDir::new().unwrap();
-    let address = free_address();
-    let mut command = program(["demo", "--listen", &address.to_string()]);
-    // Not every fresh machine has CA certificates.
-    let no_certificates = TempDir::new().unwrap();
-    command
-        .env("TMPDIR", temporary.path())
-        .env("SSL_CERT_FILE", "/dev/null")
-        .env("SSL_CERT_DIR", no_certificates.path());
-    let mut demo = Background::spawn(&mut command);
-    assert!(demo.wait_until_it_listens(address), "{}", demo.stderr());
+    let Demo {
+        process: mut demo,
+        address,
+        temporary,
+    } = Demo::start();
     let printed = demo.stdout();
     assert!(
         printed.trim_end().ends_with("to this terminal."),
@@ -58,6 +86,30 @@ fn the_demos_lines_answer_as_printed_and_ctrl_c_leaves_nothing() {
     assert!(std::net::TcpStream::connect(address).is_err());
     let left: Vec<_> = fs::read_dir(temporary.path()).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// The page speaks to the sandbox as a client does; what steers the sandbox or needs an administrator stays beside.
+#[test]
+fn the_demo_passes_a_client_on_to_chat_and_nothing_else() {
+    let demo = Demo::start();
+    let post = |path: &str| {
+        let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2");
+        send(demo.address, format!("{head}\r\n\r\n{{}}"))
+    };
+    for path in ["/sandbox/login", "/sandbox/send", "/sandbox/events"] {
+        let answer = post(path);
+        assert_eq!(answer.status, 200, "{path}");
+        assert_eq!(answer.json()["ErrorInfo"], "UserID is missing", "{path}");
+    }
+    for path in [
+        "/sandbox/fail",
+        "/sandbox/calls",
+        "/sandbox/v4/openim/sendmsg",
+        "/v4/openim/sendmsg",
+    ] {
+        assert_eq!(post(path).status, 404, "{path}");
+    }
+    assert_eq!(get(demo.address, "/sandbox/calls", "").status, 405);
 }
 
 /// Lines that start with `$ ` and what follows each up to an empty line.

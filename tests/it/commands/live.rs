@@ -7,6 +7,7 @@ use std::thread;
 use serde_json::json;
 
 use super::Folder;
+use crate::support::keys::{self, KeyServer, Signer};
 use crate::support::program::{Background, Finished, finish, program};
 use crate::support::proxy::{CHAT_KEY, SDK_APP_ID, assert_holds_no_secret, free_address};
 use crate::support::{App, Proxy, config, get, send, tls};
@@ -200,6 +201,64 @@ fn every_site_has_a_line_and_one_without_an_endpoint_has_nothing_to_try() {
         mixed
             .stderr
             .starts_with(&format!("{config}: site c: ErrorCode 70020: "))
+    );
+}
+
+#[test]
+fn every_published_key_set_is_fetched_once_and_has_a_line() {
+    let world = World::start();
+    let server = KeyServer::start(keys::key_set(&[&Signer::new("a"), &Signer::new("b")]));
+    let published = |what: String| {
+        world.config("keys.toml", |text| {
+            text.replace("[\"HS256\"]", "[\"EdDSA\"]")
+                .replace("{ secret = { file = \"session-secret\" } }", &what)
+        })
+    };
+    let at =
+        |address: SocketAddr| published(format!("{{ jwks_url = \"{}/keys\" }}", http(address)));
+    let config = at(server.address);
+    let good = check(&[&config]);
+    let line = |said: &str| format!("{config}: site default: {said}\n");
+    assert!(
+        good.stdout
+            .ends_with(&line("issuer app publishes its keys: 2 of use, 0 ignored")),
+        "{good:?}"
+    );
+    assert_eq!(
+        (good.code, server.fetches(), world.calls()),
+        (Some(0), 1, 1)
+    );
+
+    server.answer(keys::answer(404, "{}"));
+    let gone = check(&[&config]);
+    let said = line("the keys of issuer app: the key server answered with status 404");
+    assert_eq!((gone.code, gone.stderr), (Some(1), said));
+
+    let nobody = check(&[&at(free_address())]);
+    let said = line("the keys of issuer app: no connection: ");
+    assert_eq!(nobody.code, Some(1));
+    assert!(nobody.stderr.starts_with(said.trim_end()), "{nobody:?}");
+
+    let told = finish(&mut program([
+        "check",
+        "--live",
+        "--format",
+        "json",
+        &at(server.address),
+    ]));
+    let told: serde_json::Value = serde_json::from_str(&told.stdout).unwrap();
+    let live = &told["files"][0]["live"];
+    assert_eq!(
+        (&live[0]["good"], &live[0]["issuer"]),
+        (&json!(true), &json!(null))
+    );
+    assert_eq!(
+        (&live[1]["good"], &live[1]["issuer"]),
+        (&json!(false), &json!("app"))
+    );
+    assert_eq!(
+        (&told["good"], &told["files"][0]["errors"]),
+        (&json!(false), &json!([]))
     );
 }
 

@@ -117,15 +117,70 @@ fn a7_names_of_administrators_and_names_that_chat_does_not_know_are_refused() {
             }
         }
     }
-    let from_stdin = finish_with_input(
-        &mut program(["mint", "-c", QUICKSTART, "--users", "-"]),
-        "27149\nAdministrator\n27150\n",
+}
+
+#[test]
+fn of_a_list_every_good_line_is_printed_and_every_bad_one_is_named() {
+    let long = "a".repeat(100_000);
+    let list = [
+        "27149",
+        "Administrator",
+        "",
+        "a b",
+        &long,
+        "  27150\r",
+        "27151",
+    ];
+    let folder = Folder::new();
+    let file = folder.file("names.txt", &list.join("\n"));
+    for (name, minted) in [
+        (file.as_str(), mint(&["--users", &file])),
+        (
+            "standard input",
+            finish_with_input(
+                &mut program(["mint", "-c", QUICKSTART, "--users", "-"]),
+                &list.join("\n"),
+            ),
+        ),
+    ] {
+        let users: Vec<_> = minted
+            .stdout
+            .lines()
+            .filter_map(|line| line.split_once('\t'))
+            .collect();
+        let names: Vec<_> = users.iter().map(|(user, _)| *user).collect();
+        assert_eq!(names, ["27149", "27150", "27151"], "{minted:?}");
+        users
+            .iter()
+            .for_each(|(user, sig)| assert_is_for(user, sig));
+        let said: Vec<_> = minted.stderr.lines().collect();
+        let [admin, blank, too_long, sum] = said.as_slice() else {
+            panic!("{said:?}");
+        };
+        assert!(admin.starts_with(&format!("{name}:2: ")), "{admin}");
+        assert!(admin.contains("reserved for an administrator"), "{admin}");
+        assert!(blank.starts_with(&format!("{name}:4: ")), "{blank}");
+        assert!(too_long.starts_with(&format!("{name}:5: ")), "{too_long}");
+        assert!(too_long.len() < 2000, "a long line is repeated");
+        assert_eq!(*sum, format!("{name}: 3 lines without a UserSig"));
+        assert_eq!(minted.code, Some(1));
+    }
+}
+
+#[test]
+fn a_line_that_is_no_text_is_bad_like_any_other() {
+    let folder = Folder::new();
+    let file = folder.0.path().join("names.txt");
+    std::fs::write(&file, b"27149\n\xff\xfe\n27150\n").unwrap();
+    let file = file.to_str().unwrap();
+    let minted = mint(&["--users", file]);
+    assert_eq!(
+        (minted.code, minted.stdout.lines().count()),
+        (Some(1), 2),
+        "{minted:?}"
     );
-    assert_eq!(from_stdin.code, Some(1), "{from_stdin:?}");
-    assert!(
-        !from_stdin.stdout.contains("27150"),
-        "it goes on after a refusal"
-    );
+    let expected = format!("{file}:2: is not UTF-8\n{file}: 1 line without a UserSig\n");
+    assert_eq!(minted.stderr, expected);
 }
 
 #[test]

@@ -282,6 +282,37 @@ fn cookies(response: &Response) -> Vec<String> {
         .collect()
 }
 
+/// Web cache deception: what a cache in front goes by is the end of the path, and the app does not look at it.
+#[test]
+fn c6_a_path_that_looks_like_a_file_is_kept_by_nobody() {
+    let app = App::answering(
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nCache-Control: public, max-age=600\r\nETag: \"1\"\r\n\
+         CDN-Cache-Control: max-age=600\r\nExpires: Tue, 24 Nov 2026 00:00:00 GMT\r\n\r\nhi",
+    );
+    let places = ["response_headers"];
+    let cookie = ["response_cookie"];
+    let routes = [
+        route("path = \"/me/{*rest}\"", "session", &places),
+        route("path = \"/mine/{*rest}\"", "session", &cookie),
+    ];
+    let proxy = typical(&app, &routes.concat());
+    for path in [
+        "/me/a.css",
+        "/me/a.js?v=1",
+        "/me/x%20/logo.png",
+        "/mine/a.css",
+    ] {
+        let response = get(proxy.address, path, &bearer("alice"));
+        assert_eq!(response.status, 200, "{path}");
+        assert_kept_out_of_caches(&response);
+        let refused = get(proxy.address, path, "");
+        assert_eq!(refused.header("cache-control"), Some("no-store"), "{path}");
+    }
+    let kept = get(proxy.address, "/public/a.css", &bearer("alice"));
+    assert_eq!(kept.header("cache-control"), Some("public, max-age=600"));
+    assert_eq!(kept.header("etag"), Some("\"1\""));
+}
+
 fn assert_kept_out_of_caches(response: &Response) {
     assert_eq!(response.header("cache-control"), Some("no-store"));
     for name in [

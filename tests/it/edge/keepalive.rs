@@ -1,16 +1,18 @@
 //! How long connections live, on both sides of the proxy.
-//!
-//! A slow header is bounded by nothing but the time between two reads: a client that sends one byte in every interval
-//! holds its connection for as long as it likes (pingora issue 447). Only a front balancer or a cap on connections helps.
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{get_bytes, ok, typical};
 use crate::support::{App, Connection, Proxy, get, send};
 
 const PUBLIC: &str = "default_access = \"public\"\n";
+/// On one thread, on which no connection is asked for while the one before it is still being let go: the framework then
+/// makes a new one.
+const POOLED: &str = "default_access = \"public\"\n[runtime]\nthreads = 1\n";
 
 #[test]
 fn a_client_decides_whether_its_connection_is_kept() {
@@ -114,7 +116,71 @@ fn an_answer_that_nobody_takes_is_given_up() {
     );
 }
 
-/// What holds: reads of a header that stops are bounded. What does not: their sum.
+/// Writes the rest of a request byte by byte, with pauses in which many of them are shorter than the time between two
+/// reads and all together longer; what came back when the proxy closes or the bytes are out.
+fn drip(stream: &mut TcpStream, rest: &str) -> String {
+    let mut answer = String::new();
+    stream.set_read_timeout(Some(DROP)).unwrap();
+    for byte in rest.bytes() {
+        let mut read = [0; 1024];
+        match stream.read(&mut read) {
+            Ok(0) => return answer,
+            Ok(length) => answer.push_str(&String::from_utf8_lossy(&read[..length])),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(_) => return answer,
+        }
+        if stream.write_all(&[byte]).is_err() {
+            return answer;
+        }
+    }
+    stream.set_read_timeout(None).unwrap();
+    let mut read = [0; 1024];
+    let length = stream.read(&mut read).unwrap_or(0);
+    answer.push_str(&String::from_utf8_lossy(&read[..length]));
+    answer
+}
+
+/// Pingora issue 447: the framework bounds only the time between two reads.
+#[test]
+fn a_header_that_drips_is_given_up_and_a_body_that_drips_is_not() {
+    let app = App::start();
+    let proxy = typical(&app, "[runtime]\ndownstream_read_timeout = \"2s\"\n");
+    let long = format!("X: {}\r\n", "x".repeat(BYTES));
+    let (first, kept) = (
+        get_bytes("/public/first", &long),
+        get_bytes("/public/kept", &long),
+    );
+    let post =
+        format!("POST /public/body HTTP/1.1\r\nHost: localhost\r\nContent-Length: {BYTES}\r\n\r\n");
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut stream = TcpStream::connect(proxy.address).unwrap();
+            assert_eq!(drip(&mut stream, &first), "", "the first of a connection");
+        });
+        scope.spawn(|| {
+            let mut stream = TcpStream::connect(proxy.address).unwrap();
+            stream
+                .write_all(get_bytes("/public/", "").as_bytes())
+                .unwrap();
+            let mut answer = String::new();
+            super::streaming::read_until(&mut stream, &mut answer, "hello");
+            assert_eq!(drip(&mut stream, &kept), "", "a later one");
+        });
+        scope.spawn(|| {
+            let mut stream = TcpStream::connect(proxy.address).unwrap();
+            stream.write_all(post.as_bytes()).unwrap();
+            let answer = drip(&mut stream, &"y".repeat(BYTES));
+            assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+        });
+    });
+    let targets: Vec<_> = app.seen().into_iter().map(|seen| seen.target).collect();
+    assert_eq!(targets, ["/public/", "/public/body"]);
+}
+
+/// So that the pauses of a request last longer than the two seconds which it has, and no pause does.
+const BYTES: usize = 300;
+const DROP: Duration = Duration::from_millis(10);
+
 #[test]
 fn a_header_that_stops_on_a_kept_connection_is_given_up() {
     let app = App::start();
@@ -150,7 +216,7 @@ fn a_pipelined_request_is_dropped_with_the_connection() {
 fn a_stale_connection_costs_no_get() {
     // The app reads one more request on each connection and closes without an answer.
     let app = App::with(closing_on_second());
-    let proxy = Proxy::in_front_of(&app, PUBLIC);
+    let proxy = Proxy::in_front_of(&app, POOLED);
     pool_a_connection(&proxy);
     assert_eq!(get(proxy.address, "/2", "").status, 200);
     let seen = app.seen();
@@ -164,7 +230,7 @@ fn a_stale_connection_costs_no_get() {
 #[test]
 fn a_post_on_a_stale_connection_is_never_sent_twice() {
     let app = App::with(closing_on_second());
-    let proxy = Proxy::in_front_of(&app, PUBLIC);
+    let proxy = Proxy::in_front_of(&app, POOLED);
     let post = "POST /2 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\nhi";
     pool_a_connection(&proxy);
     let response = send(proxy.address, post);
@@ -180,7 +246,7 @@ fn a_post_on_a_stale_connection_is_never_sent_twice() {
 #[test]
 fn a_retried_body_is_counted_once() {
     let app = App::with(closing_on_second());
-    let proxy = Proxy::in_front_of(&app, &format!("{PUBLIC}[runtime]\nmax_body = \"100B\"\n"));
+    let proxy = Proxy::in_front_of(&app, &format!("{POOLED}max_body = \"100B\"\n"));
     pool_a_connection(&proxy);
     let body = "x".repeat(80);
     let put = format!("PUT /2 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 80\r\n\r\n{body}");

@@ -16,8 +16,8 @@ fn health_is_answered_on_the_ops_listener() {
             200,
             "ready\nconfiguration: generation 1, loaded ",
         ),
-        ("/other", 404, "/healthz /readyz /metrics\n"),
-        ("/_chat/usersig", 404, "/healthz /readyz /metrics\n"),
+        ("/other", 404, "/healthz /readyz /metrics /status\n"),
+        ("/_chat/usersig", 404, "/healthz /readyz /metrics /status\n"),
     ] {
         let response = get(proxy.ops, path, "");
         assert_eq!(response.status, status, "{path}");

@@ -54,6 +54,7 @@ fn every_code_has_its_snapshot_here() {
         include_str!("refusals.rs"),
         include_str!("upstream.rs"),
         include_str!("../sites.rs"),
+        include_str!("crowd.rs"),
     ]
     .concat();
     // The tests of the gateway and of webhooks compare codes, each with its status and what else it tells.

@@ -395,6 +395,66 @@ fn h11_two_tokens_are_never_the_first_that_works() {
 }
 
 #[test]
+fn h12_a_cookie_is_one_bare_token_or_refused_every_time() {
+    let app = App::start();
+    let proxy = typical(&app, "");
+    let (alice, bob) = (session("alice"), session("bob"));
+    let long = format!("session=a.b.{}", "c".repeat(9000));
+    for (case, cookie, status) in [
+        (
+            "two of a name",
+            format!("session={alice}; session={bob}"),
+            400,
+        ),
+        (
+            "two, one padded",
+            format!("session={alice}; session ={bob}"),
+            400,
+        ),
+        (
+            "one of them empty",
+            format!("session=; session={alice}"),
+            400,
+        ),
+        ("quoted", format!("session=\"{alice}\""), 401),
+        (
+            "quoted and bare",
+            format!("session=\"{alice}\"; session={alice}"),
+            400,
+        ),
+        ("more behind it", format!("session={alice}=x"), 401),
+        ("too long", long, 401),
+    ] {
+        for path in [
+            "/session/",
+            "/optional/",
+            "/inject/request",
+            "/_chat/usersig",
+        ] {
+            for _ in 0..2 {
+                let response = get(proxy.address, path, &format!("Cookie: {cookie}\r\n"));
+                assert_eq!(response.status, status, "{case} {path}");
+            }
+        }
+    }
+    assert!(app.seen().is_empty());
+    for cookie in [
+        format!("session={alice}"),
+        format!("a=\"b\"; session={alice};c"),
+        format!("session={alice}; session={alice}"),
+        format!("Session={bob}; session={alice}"),
+    ] {
+        let response = get(
+            proxy.address,
+            "/inject/request",
+            &format!("Cookie: {cookie}\r\n"),
+        );
+        assert_eq!(response.status, 200, "{cookie}");
+        assert_identity(&app.next(), "alice");
+    }
+}
+
+#[test]
 fn p5_a_trailer_is_no_header_of_ours() {
     let app = App::start();
     let proxy = typical(&app, "");

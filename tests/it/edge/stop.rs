@@ -106,9 +106,24 @@ fn o5_sigterm_lets_a_running_request_finish() {
     );
 }
 
+/// Left alone the signal would end it at once.
+#[test]
+fn o5_sigquit_ends_the_process_as_sigterm_does() {
+    let held = Held::start();
+    let mut proxy = held.proxy("grace_period = \"1s\"\nshutdown_timeout = \"1s\"");
+    let mut running = held.running(&proxy);
+    proxy.signal("QUIT");
+    while TcpStream::connect(proxy.address).is_ok() {
+        std::thread::yield_now();
+    }
+    held.release.send(()).unwrap();
+    assert_eq!(running.read_response(false).unwrap().status, 200);
+    assert_eq!(proxy.wait(), Some(0));
+}
+
 /// The framework's own grace is five minutes.
 #[test]
-fn sigterm_ends_the_process_within_the_grace_whatever_runs() {
+fn o5_sigterm_ends_the_process_within_the_grace_whatever_runs() {
     let held = Held::start();
     let mut proxy = held.proxy("grace_period = \"1s\"\nshutdown_timeout = \"1s\"");
     let mut running = held.running(&proxy);
@@ -120,7 +135,7 @@ fn sigterm_ends_the_process_within_the_grace_whatever_runs() {
 }
 
 #[test]
-fn sigint_ends_the_process_at_once() {
+fn o5_sigint_ends_the_process_at_once() {
     let held = Held::start();
     let mut proxy = held.proxy("grace_period = \"1h\"\nshutdown_timeout = \"1h\"");
     let mut running = held.running(&proxy);

@@ -7,7 +7,7 @@ use crate::support::tokens::{SECRET, session};
 use crate::support::{App, Proxy, config, get};
 
 #[test]
-fn example_keys_come_into_force_only_with_a_restart() {
+fn o6_example_keys_come_into_force_only_with_a_restart() {
     let app = App::start();
     let text = by_signal(&app, &route("/one", "public", ""));
     let proxy = Proxy::start(&text);
@@ -107,17 +107,22 @@ fn o2_a_refused_reload_is_not_made_again_while_nothing_changes() {
 }
 
 #[test]
-fn an_idle_time_that_http2_keeps_is_reported() {
+fn times_that_the_start_has_fixed_for_some_are_reported() {
     let app = App::start();
     let text = by_signal(&app, "");
     let proxy = Proxy::start(&text);
-    let changed = text.replace("[runtime]", "[runtime]\ndownstream_keepalive = \"7s\"");
+    let changed = text.replace(
+        "[runtime]",
+        "[runtime]\ndownstream_keepalive = \"7s\"\ndownstream_read_timeout = \"7s\"",
+    );
     proxy.write("proxy.toml", &changed);
     proxy.signal("HUP");
     proxy.wait_for_metric(GENERATION, 2);
     let ready = get(proxy.ops, "/readyz", "").text();
-    let line = "runtime.downstream_keepalive (for HTTP/2) changed; it takes a restart\n";
-    assert!(ready.contains(line), "{ready}");
+    for key in ["keepalive (for HTTP/2)", "read_timeout (for headers)"] {
+        let line = format!("runtime.downstream_{key} changed; it takes a restart\n");
+        assert!(ready.contains(&line), "{ready}");
+    }
 }
 
 const CHECKS: u32 = 5;

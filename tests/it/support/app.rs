@@ -105,7 +105,7 @@ fn serve(mut stream: TcpStream, sender: &Sender<Recorded>, handler: &Handler) {
     }
 }
 
-fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Recorded> {
+pub(super) fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Recorded> {
     let (mut request, head) = loop {
         if let Some(parsed) = parse_head(buffer) {
             break parsed;

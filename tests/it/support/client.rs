@@ -41,6 +41,15 @@ impl Response {
     }
 }
 
+/// How a connection ended in the place of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Broken {
+    /// Before its first byte.
+    Closed,
+    /// Before its last one.
+    Cut,
+}
+
 /// What bytes go both ways through.
 trait ReadWrite: Read + Write {}
 
@@ -101,7 +110,30 @@ impl Connection {
 
     /// The next answer, informational ones included; `None` when the connection closes first.
     pub(crate) fn read_response(&mut self, is_head: bool) -> Option<Response> {
-        let (mut response, length) = loop {
+        let mut response = self.read_head()?;
+        let no_body = is_head || response.status < 200 || matches!(response.status, 204 | 304);
+        if !no_body {
+            let body = self.read_body(&response);
+            response.body = body.unwrap_or_else(|| panic!("cut in a body: {response:?}"));
+        }
+        Some(response)
+    }
+
+    /// Sends a request that has an answer with a body, and reads it, whatever becomes of the connection.
+    pub(crate) fn exchange(&mut self, bytes: impl AsRef<[u8]>) -> Result<Response, Broken> {
+        self.write(bytes);
+        let Some(mut response) = self.read_head() else {
+            return Err(match self.buffer.is_empty() {
+                true => Broken::Closed,
+                false => Broken::Cut,
+            });
+        };
+        response.body = self.read_body(&response).ok_or(Broken::Cut)?;
+        Ok(response)
+    }
+
+    fn read_head(&mut self) -> Option<Response> {
+        let (response, length) = loop {
             if let Some(parsed) = parse_head(&self.buffer) {
                 break parsed;
             }
@@ -110,10 +142,6 @@ impl Connection {
             }
         };
         self.buffer.drain(..length);
-        let no_body = is_head || response.status < 200 || matches!(response.status, 204 | 304);
-        if !no_body {
-            response.body = self.read_body(&response);
-        }
         Some(response)
     }
 
@@ -139,33 +167,35 @@ impl Connection {
         self.buffer.is_empty() && self.fill() == 0
     }
 
-    fn read_body(&mut self, response: &Response) -> Vec<u8> {
+    /// `None` when the connection closes first.
+    fn read_body(&mut self, response: &Response) -> Option<Vec<u8>> {
         if response.header("transfer-encoding") == Some("chunked") {
             return self.read_chunked();
         }
         match response.header("content-length") {
-            Some(length) => self.read_bytes(length.parse().unwrap()),
+            Some(length) => self.try_read_bytes(length.parse().unwrap()),
             None => {
                 while self.fill() != 0 {}
-                std::mem::take(&mut self.buffer)
+                Some(std::mem::take(&mut self.buffer))
             }
         }
     }
 
-    fn read_chunked(&mut self) -> Vec<u8> {
+    fn read_chunked(&mut self) -> Option<Vec<u8>> {
         let mut body = Vec::new();
         loop {
             let (start, size) = loop {
                 match httparse::parse_chunk_size(&self.buffer).unwrap() {
                     httparse::Status::Complete(chunk) => break chunk,
-                    httparse::Status::Partial => assert_ne!(self.fill(), 0, "cut in a chunk"),
+                    httparse::Status::Partial if self.fill() == 0 => return None,
+                    httparse::Status::Partial => {}
                 }
             };
             self.buffer.drain(..start);
-            body.extend(self.read_bytes(usize::try_from(size).unwrap()));
-            assert_eq!(self.read_bytes(2), b"\r\n");
+            body.extend(self.try_read_bytes(usize::try_from(size).unwrap())?);
+            assert_eq!(self.try_read_bytes(2)?, b"\r\n");
             if size == 0 {
-                return body;
+                return Some(body);
             }
         }
     }

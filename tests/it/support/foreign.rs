@@ -74,12 +74,20 @@ pub(crate) fn has(test: &str, programs: &[&str]) -> bool {
     }
 }
 
+/// Whether wrk is installed; says so when not. Its exit code is 1 when it only says its version.
+pub(crate) fn has_wrk(test: &str) -> bool {
+    match Command::new("wrk").arg("-v").output() {
+        Ok(_) => true,
+        Err(_) => skip(test, "wrk is not installed"),
+    }
+}
+
 /// The folder with the installed apps; says what is missing when they cannot be installed.
 pub(crate) fn apps(test: &str) -> Option<PathBuf> {
     static INSTALLED: OnceLock<Installed> = OnceLock::new();
     found(
         test,
-        INSTALLED.get_or_init(|| install("setup", "real-apps")),
+        INSTALLED.get_or_init(|| install("tests/apps/setup", "real-apps")),
     )
 }
 
@@ -88,7 +96,16 @@ pub(crate) fn rust_client(test: &str) -> Option<PathBuf> {
     static INSTALLED: OnceLock<Installed> = OnceLock::new();
     found(
         test,
-        INSTALLED.get_or_init(|| install("setup-rust", "rust-client")),
+        INSTALLED.get_or_init(|| install("tests/apps/setup-rust", "rust-client")),
+    )
+}
+
+/// The folder with the linters of what is under `conf`; says what is missing when they cannot be installed.
+pub(crate) fn linters(test: &str) -> Option<PathBuf> {
+    static INSTALLED: OnceLock<Installed> = OnceLock::new();
+    found(
+        test,
+        INSTALLED.get_or_init(|| install("tests/packages/setup", "linters")),
     )
 }
 
@@ -107,11 +124,11 @@ fn found(test: &str, installed: &Installed) -> Option<PathBuf> {
 
 fn install(script: &str, name: &str) -> Installed {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let output = Command::new(format!("tests/apps/{script}"))
+    let output = Command::new(script)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .arg(&folder)
         .output()
-        .map_err(|error| format!("tests/apps/{script} does not run: {error}"))?;
+        .map_err(|error| format!("{script} does not run: {error}"))?;
     let errors = String::from_utf8_lossy(&output.stderr);
     match output.status.success() {
         true => Ok(folder),
@@ -124,12 +141,17 @@ fn is_installed(program: &str) -> bool {
     found.is_ok_and(|output| output.status.success())
 }
 
-/// Always `false`.
-fn skip(test: &str, reason: &str) -> bool {
+/// Says that a test does not run, and fails where all must. Always `false`.
+pub(crate) fn skip(test: &str, reason: &str) -> bool {
     let required = std::env::var_os("USERSIG_PROXY_TEST_REQUIRE_APPS").is_some();
     assert!(!required, "{test} cannot run: {reason}");
+    say_skipped(test, reason);
+    false
+}
+
+/// Says that a test does not run because the system does not allow it, whoever wants it to.
+pub(crate) fn say_skipped(test: &str, reason: &str) {
     // Not with `eprintln!`, which the test harness keeps to itself.
     let line = format!("skipped: {test}: {reason}\n");
     let _ = io::stderr().write_all(line.as_bytes());
-    false
 }

@@ -117,6 +117,11 @@ impl KeyServer {
         self.answer.set(None);
     }
 
+    /// What every fetch gets now.
+    pub(crate) fn current(&self) -> Vec<u8> {
+        self.answer.wait()
+    }
+
     /// How often the key set was asked for.
     pub(crate) fn fetches(&self) -> usize {
         self.fetches.load(Ordering::SeqCst)

@@ -26,6 +26,18 @@ pub(crate) struct Proxy {
     pub(crate) ops: SocketAddr,
 }
 
+/// How the process is started, where that is not plainly.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Launch<'a> {
+    /// Further files beside those of the configuration.
+    pub(crate) files: &'a [(&'a str, &'a str)],
+    pub(crate) env: &'a [(&'a str, &'a str)],
+    /// A program with arguments that becomes this one.
+    pub(crate) through: &'a [&'a str],
+    /// Where the log goes, if not to a file of the test.
+    pub(crate) log: Option<&'a str>,
+}
+
 /// A configuration in front of `app` with one HS256 issuer; `more` adds tables, such as routes.
 ///
 /// The first lines of `more` belong to `[routes]`, where `default_access` must be given.
@@ -63,23 +75,32 @@ reserved = ["administrator"]
 impl Proxy {
     /// Starts the program with this configuration, in which `@PROXY@` and `@OPS@` stand for its addresses.
     pub(crate) fn start(config: &str) -> Self {
-        Self::start_with(config, &[], &[])
+        Self::launch(config, Launch::default())
     }
 
     /// The same, with further environment variables.
     pub(crate) fn start_with_env(config: &str, env: &[(&str, &str)]) -> Self {
-        Self::start_with(config, &[], env)
+        let launch = Launch {
+            env,
+            ..Launch::default()
+        };
+        Self::launch(config, launch)
     }
 
     /// The same, with further files beside the configuration's own.
     pub(crate) fn start_with_files(config: &str, files: &[(&str, &str)]) -> Self {
-        Self::start_with(config, files, &[])
+        let launch = Launch {
+            files,
+            ..Launch::default()
+        };
+        Self::launch(config, launch)
     }
 
-    fn start_with(config: &str, files: &[(&str, &str)], env: &[(&str, &str)]) -> Self {
+    /// The same, started in a way of one's own.
+    pub(crate) fn launch(config: &str, launch: Launch<'_>) -> Self {
         let folder = TempDir::new().unwrap();
         let own = [("chat-key", CHAT_KEY), ("session-secret", SECRET)];
-        for (name, text) in own.iter().chain(files) {
+        for (name, text) in own.iter().chain(launch.files) {
             write_secret(folder.path(), name, text);
         }
         // Another process may take a free port before the proxy does.
@@ -89,7 +110,7 @@ impl Proxy {
                 .replace("@PROXY@", &address.to_string())
                 .replace("@OPS@", &ops.to_string());
             fs::write(folder.path().join("proxy.toml"), text).unwrap();
-            let mut child = spawn(&folder, env);
+            let mut child = spawn(&folder, &[], launch);
             if wait_until_it_listens(&mut child, address, ops) {
                 return Self {
                     child,
@@ -178,6 +199,15 @@ impl Proxy {
             .args(["-c", &format!("kill -{name} {}", self.id())])
             .status();
         assert!(status.unwrap().success());
+    }
+
+    /// Starts a new process that takes the listeners over; gives the old one, which drains and ends.
+    pub(crate) fn upgrade(&mut self) -> Child {
+        let successor = spawn(&self.folder, &["--upgrade"], Launch::default());
+        self.text_line(|line| line.contains("waiting for the listeners"));
+        self.signal("QUIT");
+        self.text_line(|line| line.contains("the listeners were taken over"));
+        std::mem::replace(&mut self.child, successor)
     }
 
     /// The value of a metric, by its name without prefix and its labels.
@@ -281,17 +311,33 @@ fn write_secret(folder: &Path, name: &str, secret: &str) {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-fn spawn(folder: &TempDir, env: &[(&str, &str)]) -> Child {
-    let output = |name| File::create(folder.path().join(name)).unwrap();
-    Command::new(env!("CARGO_BIN_EXE_usersig-proxy"))
+fn spawn(folder: &TempDir, arguments: &[&str], launch: Launch<'_>) -> Child {
+    let mut options = File::options();
+    options.create(true).append(true);
+    let output = |name| options.open(folder.path().join(name)).unwrap();
+    let log = match launch.log {
+        Some(path) => File::options().append(true).open(path).unwrap(),
+        None => output("stderr"),
+    };
+    let program = env!("CARGO_BIN_EXE_usersig-proxy");
+    let mut command = match launch.through {
+        [] => Command::new(program),
+        [first, rest @ ..] => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(program);
+            command
+        }
+    };
+    command
         .args(["run", "--config"])
         .arg(folder.path().join("proxy.toml"))
+        .args(arguments)
         .env("RUST_LOG", "trace")
         .env("RUST_BACKTRACE", "1")
-        .envs(env.iter().copied())
+        .envs(launch.env.iter().copied())
         .stdin(Stdio::null())
         .stdout(output("stdout"))
-        .stderr(output("stderr"))
+        .stderr(log)
         .spawn()
         .unwrap()
 }

@@ -1,16 +1,20 @@
 //! Servers that speak HTTP/2.
 
+use std::io::{Read, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Response};
+use serde_json::json;
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::front::{Certificate, Front, key_file};
-use super::{https, is_healthy, named, proxy, wait_for};
+use super::{configured, https, is_healthy, named, proxy, wait_for};
 use crate::edge::http2::{exchange, post, talk};
+use crate::support::tokens::session;
 use crate::support::{Connection, Proxy, get, send};
 
 /// A request as the app read it.
@@ -23,7 +27,7 @@ struct Seen {
     trailers: Option<HeaderMap>,
 }
 
-/// Answers each request with its body, in two parts and with trailers.
+/// Answers each request with its body, of the same type, in two parts and with trailers.
 struct Http2App {
     front: Front,
     seen: Arc<Mutex<Vec<Seen>>>,
@@ -80,6 +84,11 @@ async fn serve(stream: TlsStream<TcpStream>, seen: Arc<Mutex<Vec<Seen>>>, reques
                 bytes.extend(chunk);
             }
             let trailers = body.trailers().await.ok().flatten();
+            let mut head_of_answer = Response::new(());
+            for name in [CONTENT_TYPE, CONTENT_ENCODING] {
+                let value = head.headers.get(&name).cloned();
+                value.map(|value| head_of_answer.headers_mut().insert(name, value));
+            }
             seen.lock().unwrap().push(Seen {
                 method: head.method.to_string(),
                 uri: head.uri.to_string(),
@@ -87,7 +96,7 @@ async fn serve(stream: TlsStream<TcpStream>, seen: Arc<Mutex<Vec<Seen>>>, reques
                 body: bytes.clone(),
                 trailers,
             });
-            let mut answer = respond.send_response(Response::new(()), false).unwrap();
+            let mut answer = respond.send_response(head_of_answer, false).unwrap();
             let (first, second) = bytes.split_at(bytes.len() / 2);
             for part in [first, second] {
                 let _ = answer.send_data(Bytes::copy_from_slice(part), false);
@@ -137,6 +146,40 @@ fn bodies_go_both_ways() {
     let protocols = app.front.handshakes();
     assert_eq!(protocols.len(), 1, "one connection: {protocols:?}");
     assert_eq!(protocols[0].protocol.as_deref(), Some("h2"));
+}
+
+/// Trailers are the end of a body, too.
+#[test]
+fn p6_a_login_answer_with_trailers_takes_the_login() {
+    let app = Http2App::start();
+    let login = "[[route]]\nmatch = { path = \"/login\" }\naccess = \"public\"\n\
+                 session_from_response = { json = \"/access_token\" }\n\
+                 inject = { response_json = \"/chat\" }\n";
+    let proxy = Proxy::start(&configured(&[https(app.front.address)], &lines(), login));
+    let body = json!({ "access_token": session("alice") }).to_string();
+    let log_in = |lines: &str, body: &[u8]| {
+        let head = format!(
+            "POST /login HTTP/1.1\r\nHost: shop.example\r\nContent-Type: application/json\r\n\
+             {lines}Content-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let mut stream = std::net::TcpStream::connect(proxy.address).unwrap();
+        let limit = std::time::Duration::from_secs(60);
+        stream.set_read_timeout(Some(limit)).unwrap();
+        stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
+        let (mut text, mut byte) = (Vec::new(), [0]);
+        while !text.ends_with(b"\r\n0\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
+            text.extend(byte);
+        }
+        String::from_utf8(text).unwrap()
+    };
+    let answer = log_in("", body.as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.contains(r#""userId":"alice""#), "{answer}");
+    assert!(answer.ends_with("\r\n0\r\n\r\n"), "{answer}");
+    // What cannot be read has no end.
+    let answer = log_in("Content-Encoding: gzip\r\n", &[0x1f, 0x8b, 8, 0, 0, 0]);
+    assert!(!answer.ends_with("\r\n0\r\n\r\n"), "{answer}");
 }
 
 #[test]

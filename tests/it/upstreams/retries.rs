@@ -8,12 +8,19 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::front::{Certificate, Front, key_file};
-use super::{answer, http, https, is_healthy, named, proxy, turns, wait_for};
+use super::{answer, configured, http, https, is_healthy, named, proxy, turns, wait_for};
 use crate::support::proxy::free_address;
-use crate::support::{App, Connection, get, send};
+use crate::support::{App, Connection, Proxy, get, send};
 
 const KEPT: usize = 6;
 const RARELY: &str = "health = { interval = \"1h\" }";
+
+/// On one thread, on which no connection is asked for while the one before it is still being let go: the framework then
+/// makes a new one.
+fn pooled(app: &App) -> Proxy {
+    let threads = "[runtime]\nthreads = 1\n";
+    Proxy::start(&configured(&[http(app.address)], "", threads))
+}
 
 fn post(body: &str) -> String {
     let length = body.len();
@@ -78,7 +85,7 @@ fn a_get_on_a_kept_connection_that_was_closed_is_sent_again() {
         let is_second = request.target == "/again" && first.swap(false, Ordering::SeqCst);
         !is_second && answer(stream, "hello")
     });
-    let proxy = proxy(&[http(app.address)], "");
+    let proxy = pooled(&app);
     assert_eq!(get(proxy.address, "/", "").status, 200);
     proxy.log_line(|line| line["path"] == "/");
     assert_eq!(get(proxy.address, "/again", "").status, 200);
@@ -98,7 +105,7 @@ fn a_get_that_has_no_answer_is_sent_twice_at_most() {
         }
         request.target != "/die" && answer(stream, "hello")
     });
-    let proxy = proxy(&[http(app.address)], "");
+    let proxy = pooled(&app);
     thread::scope(|scope| {
         for _ in 0..KEPT {
             scope.spawn(|| assert_eq!(get(proxy.address, "/", "").status, 200));

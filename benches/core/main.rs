@@ -1,27 +1,21 @@
 //! What the core costs: signing, cache, verification, mapping, routing, and the whole `authorize`.
 //!
-//! Each bench answers one question; `README.md` beside this file has the questions and measured figures. A group stands
-//! in the file of the module that it measures, and what all of them stand on is in `fixtures`. Time is a constant, so no
-//! fixture ever expires.
+//! Each bench answers one question; `README.md` in the folder above has the questions and measured figures. A group stands
+//! in the file of the module that it measures, and what all of them stand on is in `fixtures` and `site`. Time is a
+//! constant, so no fixture ever expires.
 
 #![expect(
     clippy::unwrap_used,
     reason = "a bench whose fixtures are wrong has nothing to measure"
 )]
 
-#[path = "core/authorize.rs"]
 mod authorize;
-#[path = "core/fixtures.rs"]
 mod fixtures;
-#[path = "core/identity.rs"]
 mod identity;
-#[path = "core/json.rs"]
 mod json;
-#[path = "core/policy.rs"]
 mod policy;
-#[path = "core/token.rs"]
+mod site;
 mod token;
-#[path = "core/usersig.rs"]
 mod usersig;
 
 use criterion::Criterion;

@@ -1,0 +1,148 @@
+use std::io::{Read, Write};
+
+use flate2::Compression;
+use flate2::read::ZlibDecoder;
+use flate2::write::ZlibEncoder;
+use proptest::prelude::*;
+
+use super::*;
+
+const SIGNATURE: &str = "LvA7d/Iw7gSsnskvVzBDPOCCDbuNCw4GHwTC0bip+B4=";
+
+fn fields(identifier: &str) -> Fields<'_> {
+    Fields {
+        identifier,
+        sdk_app_id: 1_400_123_456,
+        time: 1_790_216_583,
+        expire: 604_800,
+        userbuf: None,
+    }
+}
+
+/// The document as every official package writes it, where nothing has to be escaped.
+fn document(fields: &Fields<'_>, signature: &str) -> String {
+    format!(
+        r#"{{"TLS.ver":"2.0","TLS.identifier":"{}","TLS.sdkappid":{},"TLS.expire":{},"TLS.time":{},"TLS.sig":"{signature}"}}"#,
+        fields.identifier, fields.sdk_app_id, fields.expire, fields.time
+    )
+}
+
+/// What zlib's decoder reads; it checks the sum, and that nothing follows.
+fn inflated(stream: &[u8]) -> String {
+    let mut decoder = ZlibDecoder::new(stream);
+    let mut text = String::new();
+    decoder.read_to_string(&mut text).unwrap();
+    assert_eq!(decoder.total_in(), stream.len() as u64);
+    text
+}
+
+fn zlib_length(text: &str) -> usize {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap().len()
+}
+
+/// Whether the document has a stream here, which then says the same as zlib's in no more bytes.
+fn is_written_here(fields: &Fields<'_>, signature: &str) -> bool {
+    let mut room = [0; ROOM];
+    let Some(stream) = compress(fields, signature, &mut room) else {
+        return false;
+    };
+    let text = document(fields, signature);
+    assert_eq!(stream[..2], [0x78, 0x9c]);
+    assert_eq!(inflated(stream), text);
+    assert!(stream.len() <= zlib_length(&text), "{text}");
+    true
+}
+
+#[test]
+fn usual_names_are_written_here() {
+    for name in [
+        "a",
+        "42",
+        "alice",
+        "user-9e3779b97f4a7c15",
+        "u_1029384756",
+        "3f2504e04f8911d39a0c0305e82c3301",
+        "mina.sato@app.example.com",
+        "administrator",
+    ] {
+        assert!(is_written_here(&fields(name), SIGNATURE), "{name}");
+    }
+}
+
+#[test]
+fn what_json_writes_otherwise_or_has_no_code_is_left_to_zlib() {
+    for name in ["a\"b", "a\\b", "a\u{1}b", "a b", "\u{e9}", "a\nb", "a~b"] {
+        assert!(!is_written_here(&fields(name), SIGNATURE), "{name:?}");
+    }
+    let with_userbuf = Fields {
+        userbuf: Some(b"x"),
+        ..fields("alice")
+    };
+    assert!(!is_written_here(&with_userbuf, SIGNATURE));
+}
+
+/// zlib refers back within these, and is the shorter one.
+#[test]
+fn what_repeats_itself_is_left_to_zlib() {
+    for name in [
+        "identifieridentifieridentifier12",
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "abcabcabcabcabcabcabcabcabcabc12",
+        "TLS.sdkappidTLS.expireTLS.time12",
+    ] {
+        assert!(!is_written_here(&fields(name), SIGNATURE), "{name}");
+    }
+}
+
+/// Names of many kinds: of one alphabet, of few characters, of pieces that repeat each other or the constant text.
+fn names() -> impl Strategy<Value = String> {
+    let pieces = prop::sample::select(vec![
+        "TLS.",
+        "user",
+        "time",
+        "expire",
+        "identifier",
+        "ver",
+        "1400",
+        "179",
+        "_",
+        "-",
+        "a",
+        "0",
+        "Z",
+    ]);
+    let pieces = prop::collection::vec(pieces, 1..9).prop_map(|pieces| pieces.concat());
+    prop_oneof![
+        "[a-z0-9_-]{1,32}",
+        "[0-9a-f]{32}",
+        "[0-9]{1,20}",
+        "[A-Z]{1,32}",
+        "[A-Za-z0-9.@_-]{1,32}",
+        "[ab]{1,32}",
+        "[a-e0-3]{1,32}",
+        "[!-~]{1,32}",
+        "([a-z]{2}){1,16}",
+        pieces.prop_map(|mut name: String| {
+            name.truncate(32);
+            name
+        }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4000))]
+
+    #[test]
+    fn whatever_is_written_here_is_the_document_and_no_longer_than_zlibs(
+        name in names(),
+        signature in "[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=",
+        sdk_app_id in prop_oneof![1_400_000_000..1_700_000_000_u32, any::<u32>()],
+        expire in prop_oneof![Just(604_800), Just(86_400), any::<u32>()],
+        time in prop_oneof![1_700_000_000..2_000_000_000_u32, any::<u32>()],
+    ) {
+        let fields = Fields { identifier: &name, sdk_app_id, time, expire, userbuf: None };
+        is_written_here(&fields, &signature);
+    }
+}

@@ -1,0 +1,39 @@
+//! What the system tells of a process.
+
+use std::fs;
+
+/// Kilobytes of memory that it has now.
+pub(crate) fn memory(id: u32) -> u64 {
+    status(id, "VmRSS:")
+}
+
+/// How many threads it has.
+pub(crate) fn threads(id: u32) -> u64 {
+    status(id, "Threads:")
+}
+
+/// How many files and sockets it has open.
+pub(crate) fn files(id: u32) -> usize {
+    fs::read_dir(format!("/proc/{id}/fd")).unwrap().count()
+}
+
+/// How much time of the processor it used, in hundredths of a second.
+pub(crate) fn cpu(id: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+    // After the name, which may hold anything.
+    let (_, rest) = stat.rsplit_once(')').unwrap();
+    let fields: Vec<_> = rest.split_whitespace().collect();
+    fields[11..13]
+        .iter()
+        .map(|ticks| ticks.parse::<u64>().unwrap())
+        .sum()
+}
+
+fn status(id: u32, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(name))
+        .unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
