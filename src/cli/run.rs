@@ -32,7 +32,7 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn run(self) -> Result<(), CliError> {
-        let _hangups = outlive_hangups();
+        let hangups = listen_for_hangups().ok();
         let path = self.file.config;
         let (config, watched) = load_watched(&path, &|name| std::env::var(name).ok());
         let config = config.map_err(CliError::Config)?;
@@ -49,7 +49,12 @@ impl Run {
             .map(ToString::to_string)
             .collect();
         let ops = config.ops;
-        runner.add_proxy(config, Some(ConfigFiles { path, watched }))?;
+        let files = ConfigFiles {
+            path,
+            watched,
+            hangups,
+        };
+        runner.add_proxy(config, Some(files))?;
         // The framework listens in a moment; that the addresses can be had was found out above.
         for address in listeners {
             tracing::info!(%address, "starting to listen");
@@ -60,9 +65,9 @@ impl Run {
     }
 }
 
-/// From here on SIGHUP ends the process no more: it may come before the server listens to it. Tokio never takes its
-/// handler away again.
-fn outlive_hangups() -> io::Result<Signal> {
+/// From here on SIGHUP ends the process no more, and one that comes before the server runs is kept for it: what the handler
+/// of tokio notes waits for whatever runtime looks first.
+fn listen_for_hangups() -> io::Result<Signal> {
     let runtime = Builder::new_current_thread().enable_io().build()?;
     let _entered = runtime.enter();
     signal(SignalKind::hangup())

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::Signal;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -34,12 +34,14 @@ use fixed::Fixed;
 pub(super) use status::Status;
 
 /// Where a running server finds its configuration again.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct ConfigFiles {
     /// The main file.
     pub path: PathBuf,
     /// The files that the configuration in force was read from.
     pub watched: Watched,
+    /// SIGHUP, listened for since before they were read: one that comes while the server starts is not lost.
+    pub hangups: Option<Signal>,
 }
 
 /// Keeps the configuration in force.
@@ -52,7 +54,8 @@ pub(super) struct Reloader {
     fixed: Fixed,
     /// Where requests are taken, whatever a later file says.
     listeners: Vec<SocketAddr>,
-    files: Option<ConfigFiles>,
+    /// Until it starts.
+    files: Mutex<Option<ConfigFiles>>,
     on_change: bool,
 }
 
@@ -108,7 +111,7 @@ impl Reloader {
             status: Arc::default(),
             fixed,
             listeners,
-            files,
+            files: Mutex::new(files),
             on_change,
         };
         reloader.put_in_force(draft, Vec::new(), began);
@@ -244,13 +247,14 @@ fn build(workshop: &Workshop, config: Config) -> Result<Prepared, ReloadError> {
 impl BackgroundService for Reloader {
     async fn start(&self, mut shutdown: ShutdownWatch) {
         let mut background = self.workshop.start_background();
-        let Some(ConfigFiles { path, watched }) = self.files.clone() else {
+        let files = self.files.lock().take();
+        let Some(files) = files else {
             // An error means that the server is gone, which is a stop as well.
             let _ = shutdown.changed().await;
             return;
         };
-        let mut files = Files::new(watched);
-        let mut hangups = signal(SignalKind::hangup()).ok();
+        let (path, mut hangups) = (files.path, files.hangups);
+        let mut files = Files::new(files.watched);
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {

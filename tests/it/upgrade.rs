@@ -8,7 +8,9 @@ use std::thread;
 
 use tempfile::TempDir;
 
+use crate::reload::GENERATION;
 use crate::support::keys::{KeyServer, Signer, answer, jwks};
+use crate::support::process;
 use crate::support::program::{finish, program};
 use crate::support::tokens::{authorization, session};
 use crate::support::{App, Connection, Proxy, config, get, send};
@@ -120,6 +122,8 @@ fn an_upgrade_lets_a_running_request_finish_and_both_follow_a_logout() {
     release.send(()).unwrap();
     assert_eq!(running.read_response(false).unwrap().status, 200);
     assert_eq!(old.wait().unwrap().code(), Some(0));
+    // Nobody asked for a reload.
+    assert_eq!(proxy.metric(GENERATION), 1);
     while get(proxy.address, "/", &authorization(&token)).status != 401 {
         thread::yield_now();
     }
@@ -151,6 +155,18 @@ fn the_new_process_loads_published_key_sets_before_it_listens() {
     assert_eq!(get(proxy.address, "/", &signer.bearer("42")).status, 200);
     assert_eq!(old.wait().unwrap().code(), Some(0));
     assert_eq!(get(proxy.address, "/", &signer.bearer("42")).status, 200);
+}
+
+/// Whoever rolls the audit's file or a certificate does not know that the process has only just started.
+#[test]
+fn a_hangup_that_comes_while_the_server_starts_is_not_lost() {
+    let (app, chat, home) = (App::start(), chat(), home());
+    let text = settings(&app, &chat, &home)
+        .replace("[runtime]\n", "[runtime]\nreload_on_change = false\n");
+    let mut proxy = Proxy::start(&text);
+    let mut old = proxy.upgrade_after(|id| process::signal(id, "HUP"));
+    assert_eq!(old.wait().unwrap().code(), Some(0));
+    proxy.wait_for_metric(GENERATION, 2);
 }
 
 /// Without a successor the service would end.

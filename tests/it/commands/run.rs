@@ -1,9 +1,10 @@
 //! `run` before it serves.
 
 use std::io::Read;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use super::Folder;
+use crate::support::process;
 use crate::support::program::program;
 
 #[test]
@@ -22,9 +23,7 @@ fn a_reload_that_is_asked_for_during_the_start_does_not_end_the_process() {
         .unwrap();
     let mut log = child.stderr.take().unwrap();
     log.read_exact(&mut [0]).unwrap();
-    let hangup = format!("kill -HUP {}", child.id());
-    let status = Command::new("sh").args(["-c", &hangup]).status();
-    assert!(status.unwrap().success());
+    process::signal(child.id(), "HUP");
     let (mut seen, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
         let length = log.read(&mut buffer).unwrap();

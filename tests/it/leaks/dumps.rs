@@ -7,6 +7,8 @@ use std::process::{Command, ExitStatus, Stdio};
 
 use tempfile::TempDir;
 
+use crate::support::process;
+
 /// Runs a command where it may dump its memory, gives it lines, waits for one that begins with this, and aborts it from outside.
 fn abort(folder: &Path, program: &str, arguments: &[&str], begins: &str) -> ExitStatus {
     let mut child = Command::new("sh")
@@ -25,10 +27,7 @@ fn abort(folder: &Path, program: &str, arguments: &[&str], begins: &str) -> Exit
     let mut output = BufReader::new(child.stdout.take().unwrap());
     output.read_line(&mut line).unwrap();
     assert!(line.starts_with(begins), "{line}");
-    let aborted = Command::new("sh")
-        .args(["-c", "kill -ABRT \"$0\"", &child.id().to_string()])
-        .status();
-    assert!(aborted.unwrap().success());
+    process::signal(child.id(), "ABRT");
     let status = child.wait().unwrap();
     drop(input);
     assert_eq!(status.signal(), Some(6));

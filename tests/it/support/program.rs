@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::process;
+
 /// What a command printed and its exit code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Finished {
@@ -114,11 +116,7 @@ impl Background {
 
     /// Asks it to end with SIGINT, as Ctrl-C does, and gives its exit code.
     pub(crate) fn interrupt(&mut self) -> Option<i32> {
-        // The shell's own `kill`: the program of that name is not on every machine.
-        let signalled = Command::new("sh")
-            .args(["-c", "kill -INT \"$0\"", &self.child.id().to_string()])
-            .status();
-        assert!(signalled.unwrap().success());
+        process::signal(self.child.id(), "INT");
         wait(&mut self.child).code()
     }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::process;
 use super::tokens::{self, SECRET};
 
 /// The Chat key of the tests: nobody's, and none of the known examples.
@@ -111,7 +112,7 @@ impl Proxy {
                 .replace("@OPS@", &ops.to_string());
             fs::write(folder.path().join("proxy.toml"), text).unwrap();
             let mut child = spawn(&folder, &[], launch);
-            if wait_until_it_listens(&mut child, address, ops) {
+            if wait_until_it_serves(&mut child, address, ops) {
                 return Self {
                     child,
                     folder,
@@ -194,17 +195,19 @@ impl Proxy {
 
     /// Sends it a signal, as in `HUP`.
     pub(crate) fn signal(&self, name: &str) {
-        // The shell's own kill: the program of that name is not installed everywhere.
-        let status = Command::new("sh")
-            .args(["-c", &format!("kill -{name} {}", self.id())])
-            .status();
-        assert!(status.unwrap().success());
+        process::signal(self.id(), name);
     }
 
     /// Starts a new process that takes the listeners over; gives the old one, which drains and ends.
     pub(crate) fn upgrade(&mut self) -> Child {
+        self.upgrade_after(|_| {})
+    }
+
+    /// The same; what is to happen to the new process while it waits gets its id.
+    pub(crate) fn upgrade_after(&mut self, meanwhile: impl FnOnce(u32)) -> Child {
         let successor = spawn(&self.folder, &["--upgrade"], Launch::default());
         self.text_line(|line| line.contains("waiting for the listeners"));
+        meanwhile(successor.id());
         self.signal("QUIT");
         self.text_line(|line| line.contains("the listeners were taken over"));
         std::mem::replace(&mut self.child, successor)
@@ -345,8 +348,8 @@ fn spawn(folder: &TempDir, arguments: &[&str], launch: Launch<'_>) -> Child {
 /// `false` when the process ends first.
 ///
 /// A connection alone says nothing: on a free port it may reach a socket that another test is just giving up.
-fn wait_until_it_listens(child: &mut Child, address: SocketAddr, ops: SocketAddr) -> bool {
-    while !answers(ops) || TcpStream::connect(address).is_err() {
+fn wait_until_it_serves(child: &mut Child, address: SocketAddr, ops: SocketAddr) -> bool {
+    while !is_ready(ops) || TcpStream::connect(address).is_err() {
         if child.try_wait().unwrap().is_some() {
             return false;
         }
@@ -355,12 +358,14 @@ fn wait_until_it_listens(child: &mut Child, address: SocketAddr, ops: SocketAddr
     true
 }
 
-fn answers(ops: SocketAddr) -> bool {
+/// A listener that answers comes first: the process is ready a moment later.
+fn is_ready(ops: SocketAddr) -> bool {
     let Ok(mut stream) = TcpStream::connect(ops) else {
         return false;
     };
-    let is_sent = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    is_sent.is_ok() && matches!(stream.read(&mut [0]), Ok(1))
+    let is_sent = stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let mut status = *b"HTTP/1.1 ...";
+    is_sent.is_ok() && stream.read_exact(&mut status).is_ok() && status == *b"HTTP/1.1 200"
 }
 
 /// An address that nobody listens on, below the ports that the system hands out by itself: one of those could be taken

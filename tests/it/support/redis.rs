@@ -9,6 +9,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::foreign;
+use super::process;
 use super::proxy::free_address;
 
 /// A server that ends with the value.
@@ -113,11 +114,7 @@ impl Redis {
     }
 
     fn signal(&self, name: &str) {
-        let id = self.child.as_ref().unwrap().id();
-        let status = Command::new("sh")
-            .args(["-c", &format!("kill -{name} {id}")])
-            .status();
-        assert!(status.unwrap().success());
+        process::signal(self.child.as_ref().unwrap().id(), name);
     }
 
     fn spawn(&self) -> Child {
