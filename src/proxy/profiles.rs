@@ -14,6 +14,7 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -159,9 +160,11 @@ impl Profiles {
     /// Imports one after the other until none waits.
     async fn work(&self) {
         while let Some(profile) = self.take() {
+            let _under_way = UnderWay {
+                queue: &self.queue,
+                user: *profile.user_id(),
+            };
             self.import(&profile).await;
-            let mut queue = self.queue.lock();
-            queue.under_way.retain(|user| user != profile.user_id());
         }
     }
 
@@ -279,6 +282,21 @@ impl Profiles {
         let known = queue.taken.get(profile.user_id());
         let known = known.and_then(|taken| taken.imported);
         known.is_some_and(|hash| hash == self.hasher.hash_one(profile))
+    }
+}
+
+/// A profile that a worker has.
+struct UnderWay<'a> {
+    queue: &'a Mutex<Queue>,
+    user: UserId,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let mut queue = self.queue.lock();
+        queue.under_way.retain(|user| *user != self.user);
+        // The worker ends with it; another one begins with the next profile.
+        queue.workers -= usize::from(thread::panicking());
     }
 }
 

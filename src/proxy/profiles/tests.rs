@@ -458,3 +458,34 @@ async fn the_memory_of_what_chat_has_is_bounded() {
     profiles.finish().await;
     assert_eq!(chat.users(), ["u0"]);
 }
+
+/// A mistake of ours in one import must not be the end of all.
+#[tokio::test(start_paused = true)]
+async fn an_import_that_panics_costs_that_profile_only() {
+    struct Broken(Arc<Chat>);
+    #[async_trait]
+    impl Importer for Broken {
+        async fn import(&self, profile: &Profile) -> ImportAnswer {
+            let answer = self.0.import(profile).await;
+            assert!(!profile.user_id().as_str().starts_with("odd"));
+            answer
+        }
+    }
+    let chat = Chat::start();
+    let profiles = profiles(ProfileImports {
+        importer: Arc::new(Broken(chat.clone())),
+        ..imports(&chat)
+    });
+    let odd: Vec<_> = (0..=WORKERS).map(|number| format!("odd{number}")).collect();
+    for user in &odd {
+        profiles.offer(&profile(user, "Ann"));
+        profiles.finish().await;
+    }
+    profiles.offer(&profile("u1", "Ann"));
+    profiles.offer(&profile(&odd[0], "Ann"));
+    profiles.finish().await;
+    let users = chat.users();
+    assert_eq!(users.len(), odd.len() + 2, "{users:?}");
+    assert!(users.contains(&"u1".to_owned()));
+    assert_eq!(profiles.counted(), [1, 0, 0, 0]);
+}
