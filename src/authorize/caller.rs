@@ -3,6 +3,7 @@
 //! Each stage takes what the one before it made: the token that was found, its verified claims, the UserID that they map to,
 //! and the UserSig of that user. A session that has ended is refused before it gets one.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arc_swap::Guard;
@@ -312,11 +313,11 @@ impl Authorizer {
 
     /// What Chat is to know of a user, where the settings say so and a UserSig was issued: claims that a cached one was issued
     /// for are not read again. Those of a late request may be older than what Chat knows.
-    fn profile(
+    fn profile<'c>(
         &self,
         user_id: UserId,
         login: &Login,
-        claims: impl FnOnce() -> Option<SessionClaims>,
+        claims: impl FnOnce() -> Option<Cow<'c, SessionClaims>>,
     ) -> Option<Profile> {
         let places = self.settings.profile.as_ref()?;
         match login.lookup {
@@ -355,10 +356,13 @@ impl Judged {
     }
 
     /// The claims of the token, read again where the token was known.
-    fn claims(&self, token: &BearerToken) -> Result<SessionClaims, TokenError> {
+    fn claims(&self, token: &BearerToken) -> Result<Cow<'_, SessionClaims>, TokenError> {
         match &self.verdict {
-            Verdict::Known(known) => self.verifier.read_again(token, &known.verified),
-            Verdict::New { claims, .. } => Ok(claims.clone()),
+            Verdict::Known(known) => {
+                let again = self.verifier.read_again(token, &known.verified);
+                again.map(Cow::Owned)
+            }
+            Verdict::New { claims, .. } => Ok(Cow::Borrowed(claims)),
         }
     }
 }
