@@ -141,4 +141,4 @@ impl Supply for JobSupply {
 /// How many answers of a subject are looked at.
 const CHECKED: usize = 3;
 /// Half of the requests a second that nobody exceeds in the first round of a storm.
-const FIRST_GUESS: u64 = 10_000;
+const FIRST_GUESS: u64 = 25_000;
