@@ -79,7 +79,11 @@ fn parse_name(name: &str) -> Result<String, HostError> {
     if name.len() > MAX_HOST_BYTES {
         return Err(HostError::TooLong);
     }
-    if name.split('.').any(str::is_empty) {
+    if name
+        .as_bytes()
+        .split(|byte| *byte == b'.')
+        .any(<[u8]>::is_empty)
+    {
         return Err(HostError::Empty);
     }
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');

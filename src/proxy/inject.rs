@@ -33,15 +33,8 @@ pub(super) fn into_request(
 
 /// An answer that carries a UserSig is made anew each time, so no part or confirmation of an old one will do.
 pub(super) fn refuse_parts(request: &mut RequestHeader) {
-    for name in [
-        &IF_MATCH,
-        &IF_NONE_MATCH,
-        &IF_MODIFIED_SINCE,
-        &IF_UNMODIFIED_SINCE,
-        &IF_RANGE,
-        &RANGE,
-    ] {
-        request.remove_header(name);
+    for name in found(&request.headers, |name| PARTS.contains(name)) {
+        request.remove_header(&name);
     }
 }
 
@@ -150,24 +143,34 @@ fn identity_headers<'n>(
 /// What a UserSig is in must not be kept or confirmed by a cache, also not by one that has a header of its own for it
 /// (RFC 9213) and would take that before `Cache-Control`.
 pub(super) fn keep_out_of_caches(response: &mut ResponseHeader) -> Result<()> {
-    for name in [&ETAG, &LAST_MODIFIED, &EXPIRES, &AGE, &PRAGMA] {
-        response.remove_header(name);
-    }
-    let is_for_one_cache = |name: &&HeaderName| {
-        name.as_str().ends_with("-cache-control") || CACHE_RULES.contains(&name.as_str())
+    let is_for_caches = |name: &HeaderName| {
+        KEPT_BY.contains(name)
+            || name.as_str().ends_with("-cache-control")
+            || CACHE_RULES.contains(&name.as_str())
     };
-    let targeted: Vec<_> = response
-        .headers
-        .keys()
-        .filter(is_for_one_cache)
-        .cloned()
-        .collect();
-    for name in &targeted {
-        response.remove_header(name);
+    for name in found(&response.headers, is_for_caches) {
+        response.remove_header(&name);
     }
     response.insert_header(CACHE_CONTROL, HeaderValue::from_static("no-store"))
 }
 
+/// The names in `headers` that are wanted. A look at each is cheaper than to look for each that could be there.
+fn found(headers: &HeaderMap, is_wanted: impl Fn(&HeaderName) -> bool) -> Vec<HeaderName> {
+    let names = headers.keys().filter(|name| is_wanted(name));
+    names.cloned().collect()
+}
+
+/// Asks for a part, or for nothing new.
+static PARTS: [HeaderName; 6] = [
+    IF_MATCH,
+    IF_NONE_MATCH,
+    IF_MODIFIED_SINCE,
+    IF_UNMODIFIED_SINCE,
+    IF_RANGE,
+    RANGE,
+];
+/// What a cache keeps and confirms an answer by.
+static KEPT_BY: [HeaderName; 5] = [ETAG, LAST_MODIFIED, EXPIRES, AGE, PRAGMA];
 /// Rules for single caches, of Surrogate/1.0, nginx and Akamai.
 const CACHE_RULES: [&str; 3] = ["surrogate-control", "x-accel-expires", "edge-control"];
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE, VIA,
 };
-use http::{HeaderMap, Method, Version};
+use http::{HeaderMap, HeaderValue, Method, Version};
 use pingora::Result;
 use pingora::http::RequestHeader;
 use pingora::protocols::http::authority::raw_target_authority;
@@ -90,11 +90,14 @@ pub(super) fn complete_host(session: &Session, request: &mut RequestHeader) -> R
 /// Makes one field of the crumbs that HTTP/2 allows, as RFC 9113 section 8.2.3 demands of whoever passes them on. Browsers
 /// send them, and an app that speaks HTTP/1 may read the first field alone.
 pub(super) fn join_cookies(session: &Session, request: &mut RequestHeader) -> Result<()> {
-    let crumbs: Vec<_> = request.headers.get_all(COOKIE).iter().collect();
-    if crumbs.len() < 2 || session.req_header().version < Version::HTTP_2 {
+    if session.req_header().version < Version::HTTP_2 {
         return Ok(());
     }
-    let crumbs: Vec<_> = crumbs.iter().map(|crumb| crumb.as_bytes()).collect();
+    let crumbs = request.headers.get_all(COOKIE).iter();
+    let crumbs: Vec<_> = crumbs.map(HeaderValue::as_bytes).collect();
+    if crumbs.len() < 2 {
+        return Ok(());
+    }
     let joined = crumbs.join(&b"; "[..]);
     request.insert_header(COOKIE, joined)
 }

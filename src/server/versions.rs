@@ -5,6 +5,7 @@
 //! decide.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -91,15 +92,21 @@ struct Http1<A>(Arc<A>);
 
 #[async_trait]
 impl<A: HttpServerApp + Send + Sync + 'static> HttpServerApp for Http1<A> {
-    async fn process_new_http(
-        self: &Arc<Self>,
+    // Of an `async fn` the trait would make a future of its own around that of the app, for each request.
+    fn process_new_http<'s, 'w, 'f>(
+        self: &'s Arc<Self>,
         session: ServerSession,
-        shutdown: &ShutdownWatch,
-    ) -> Option<ReusedHttpStream> {
+        shutdown: &'w ShutdownWatch,
+    ) -> Pin<Box<dyn Future<Output = Option<ReusedHttpStream>> + Send + 'f>>
+    where
+        's: 'f,
+        'w: 'f,
+        Self: 'f,
+    {
         if let Some(stream) = session.stream() {
             Joined::expect_request(stream);
         }
-        self.0.process_new_http(session, shutdown).await
+        self.0.process_new_http(session, shutdown)
     }
 
     fn server_options(&self) -> Option<&HttpServerOptions> {
