@@ -138,7 +138,10 @@ impl Profiles {
                 *waiting = Arc::clone(profile);
                 return;
             }
-            if self.is_known(&mut queue, profile) || queue.took_enough(profile.user_id()) {
+            // What is under way may replace what Chat has; it is looked at again before it is sent.
+            let is_known =
+                !queue.under_way.contains(profile.user_id()) && self.is_known(&mut queue, profile);
+            if is_known || queue.took_enough(profile.user_id()) {
                 return;
             }
             if queue.waiting.len() >= capacity {

@@ -459,6 +459,26 @@ async fn the_memory_of_what_chat_has_is_bounded() {
     assert_eq!(chat.users(), ["u0"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_chat_has_is_sent_again_after_another_that_is_under_way() {
+    let chat = Chat::start();
+    let profiles = profiles(imports(&chat));
+    profiles.offer(&profile("u1", "Ann"));
+    profiles.finish().await;
+    chat.gate.forget_permits(Semaphore::MAX_PERMITS);
+    profiles.offer(&profile("u1", "Anna"));
+    profiles.go_on(1000).await;
+    assert_eq!(chat.users().len(), 2, "one is under way");
+    profiles.offer(&profile("u1", "Ann"));
+    chat.gate.add_permits(10);
+    profiles.finish().await;
+    assert_eq!(chat.users().len(), 3);
+    // Now it has that one.
+    profiles.offer(&profile("u1", "Ann"));
+    profiles.finish().await;
+    assert_eq!(chat.users().len(), 3);
+}
+
 /// A mistake of ours in one import must not be the end of all.
 #[tokio::test(start_paused = true)]
 async fn an_import_that_panics_costs_that_profile_only() {
