@@ -1,4 +1,5 @@
-//! Headers that only the proxy may set: stripped from every request, in every spelling that an app could read as them.
+//! Headers that only the proxy may set: stripped from every request, in every spelling that an app could read as them. So are
+//! other spellings of the headers that the session token is read from: an app that folds names would find a second token there.
 //!
 //! A client can also have a header dropped, by nominating it in `Connection`. What the walk or the app decides by must
 //! not be dropped between the two.
@@ -34,9 +35,10 @@ impl InjectedNames {
 /// Decides which request headers a client may not send, and which it may not have dropped.
 pub(super) struct Stripper {
     ours: BTreeSet<String>,
-    /// Of the names that are ours or reserved.
+    /// Of the names that are ours, reserved or a token's.
     initials: Initials,
-    tokens: Vec<String>,
+    /// The headers that may carry the session token, and what they fold to.
+    tokens: Vec<(HeaderName, String)>,
 }
 
 impl Stripper {
@@ -47,13 +49,15 @@ impl Stripper {
         of_others: &[InjectedNames],
         tokens: impl Iterator<Item = &'a HeaderName>,
     ) -> Self {
-        let tokens: Vec<_> = tokens.map(folded).collect();
+        let tokens: Vec<_> = tokens.map(|name| (name.clone(), folded(name))).collect();
+        let is_token = |name: &String| tokens.iter().any(|(_, token)| token == name);
         let others = of_others.iter().flat_map(InjectedNames::headers);
-        let others = others.filter(|name| !tokens.contains(name));
+        let others = others.filter(|name| !is_token(name));
         let ours: BTreeSet<_> = others.chain(names.headers()).collect();
         let initials = |set: Initials, name: &String| set.with(name.as_bytes());
+        let sought = ours.iter().chain(tokens.iter().map(|(_, folded)| folded));
         Self {
-            initials: ours.iter().fold(Initials::RESERVED, initials),
+            initials: sought.fold(Initials::RESERVED, initials),
             ours,
             tokens,
         }
@@ -78,8 +82,11 @@ impl Stripper {
         headers
             .keys()
             .filter(|name| {
-                let name = name.as_str().as_bytes();
-                self.initials.has_that_of(name) && self.is_ours_alone(&Folded::of(name))
+                let bytes = name.as_str().as_bytes();
+                self.initials.has_that_of(bytes) && {
+                    let folded = Folded::of(bytes);
+                    self.is_ours_alone(&folded) || self.is_alias_of_token(name, &folded)
+                }
             })
             .cloned()
             .collect()
@@ -101,13 +108,21 @@ impl Stripper {
     fn is_end_to_end(&self, folded: &Folded) -> bool {
         let name = folded.as_str();
         END_TO_END.contains(&name)
-            || self.tokens.iter().any(|token| token == name)
-            || name.starts_with("content-")
+            || self.tokens.iter().any(|(_, token)| token == name)
+            || END_TO_END_FAMILIES
+                .iter()
+                .any(|family| name.starts_with(family))
             || self.is_ours_alone(folded)
     }
 
     fn is_ours_alone(&self, folded: &Folded) -> bool {
         folded.is_reserved() || self.ours.contains(folded.as_str())
+    }
+
+    /// Whether an app could read the session token from a header that we do not look into.
+    fn is_alias_of_token(&self, name: &HeaderName, folded: &Folded) -> bool {
+        let is_like = |(_, token): &(HeaderName, String)| token == folded.as_str();
+        self.tokens.iter().any(is_like) && !self.tokens.iter().any(|(token, _)| token == name)
     }
 }
 
@@ -117,6 +132,8 @@ fn folded(name: &HeaderName) -> String {
 
 /// What says whose request it is, for which host, and on behalf of which page.
 const END_TO_END: [&str; 5] = ["authorization", "cookie", "host", "origin", "referer"];
+/// What describes the body, and what makes a preflight.
+const END_TO_END_FAMILIES: [&str; 2] = ["content-", "access-control-request-"];
 
 #[cfg(test)]
 mod tests {
@@ -183,6 +200,18 @@ mod tests {
     }
 
     #[test]
+    fn h11_another_spelling_of_a_token_header_is_stripped() {
+        for name in ["X_Session", "_x_session", "X.Session"] {
+            assert_eq!(
+                stripped(&[name, "X-Session"]),
+                [name.to_lowercase()],
+                "{name}"
+            );
+        }
+        assert!(stripped(&["X-Session", "X-Sessions", "X-Session-Id"]).is_empty());
+    }
+
+    #[test]
     fn h2_a_name_sent_twice_is_stripped_as_a_whole() {
         let sent = ["X-Chat-UserID", "x-chat-userid", "Accept"];
         assert_eq!(stripped(&sent), ["x-chat-userid"]);
@@ -220,6 +249,7 @@ mod tests {
             "HOST",
             "content-length",
             "Content_Type",
+            "Access-Control-Request-Method",
             "x-session",
             "X_Session",
             "x-chat-userid",
@@ -237,6 +267,7 @@ mod tests {
             "TE, Trailer, Transfer-Encoding",
             "x-hop, x-session-id",
             "contents",
+            "access-control",
         ] {
             assert_eq!(check(name), Ok(()), "{name}");
         }

@@ -115,6 +115,10 @@ fn u6_a_preflight_of_an_app_route_is_forwarded_as_nobody() {
     // Without the header that makes it a preflight it is a request like any other.
     assert_eq!(options(&proxy, "/session/", LISTED).status, 401);
     assert_eq!(app.seen().len(), 1);
+    // Nor may it be one here and none at the app.
+    let dropped = format!("{asked}Connection: access-control-request-method\r\n");
+    assert_eq!(options(&proxy, "/session/", &dropped).status, 400);
+    assert!(app.seen().is_empty());
 }
 
 #[test]
