@@ -18,6 +18,7 @@ mod context;
 mod cors;
 mod counting;
 mod crowd;
+mod decide;
 mod failure;
 mod forwarding;
 mod header_time;
@@ -30,8 +31,10 @@ mod known_roles;
 mod limits;
 mod login_body;
 mod logout;
+mod open_request;
 mod profiles;
 mod request;
+mod request_body;
 mod resolver;
 mod respond;
 mod rest_call;
@@ -55,9 +58,8 @@ use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 
-use crate::authorize::{Caller, Permit, Refusal, Target};
+use crate::authorize::Caller;
 use crate::metrics::Metrics;
-use crate::rejection::Rejection;
 
 pub use access::redacted;
 pub use audit::{ABORTED, ALLOWED, Audit, AuditRecord, Keeping, fingerprint};
@@ -71,6 +73,7 @@ pub use keys::KeyRefresher;
 pub use known_roles::KnownRoles;
 pub use limits::Limits;
 pub use logout::{Keeper, Kicker, Logouts};
+pub use open_request::OpenRequest;
 pub use profiles::{Importer, ProfileImports, Profiles};
 pub use rest_call::{CallBudgets, ChatAnswer, ChatApi, RestGateway};
 pub use site::{Bounds, Site, SiteSettings, Sites};
@@ -83,7 +86,6 @@ pub use upstream::{
 
 use audit::Strangers;
 use context::Decision;
-use crowd::Crowd;
 use failure::internal;
 use forwarding::Provenance;
 use respond::REQUEST_ID;
@@ -124,70 +126,6 @@ impl UserSigProxy {
     #[must_use]
     pub fn traced(self, traces: Option<Arc<dyn Traces>>) -> Self {
         Self { traces, ..self }
-    }
-
-    /// Finds the request's site, which then decides about it.
-    async fn decide(
-        &self,
-        session: &mut Session,
-        ctx: &mut RequestContext,
-    ) -> Result<Permit, Refusal> {
-        let (bounds, site) = {
-            let sites = self.sites.load();
-            let host = request::host(session.req_header());
-            let site = host.and_then(|host| sites.find(host).cloned());
-            (*sites.bounds(), site)
-        };
-        bounds.limit_waiting(session);
-        ctx.site = site.as_ref().ok().cloned();
-        let place = self.metrics.in_flight().enter();
-        let crowd = Crowd::of(place.taken(), bounds.max_requests);
-        ctx.place = Some(place);
-        if crowd == Crowd::TooMany {
-            return Err(Rejection::Overloaded.into());
-        }
-        limits::check(session, &bounds.limits)?;
-        let permit = site?.decide_after_kick(session, ctx.now).await?;
-        crowd.admit(permit)
-    }
-
-    /// Answers what is ours to answer; `false` means that the request goes to the app.
-    async fn answer(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<bool> {
-        let origins = self.origins(ctx);
-        match &ctx.decision {
-            Decision::Pending => Ok(false),
-            Decision::Rejected(Refusal { rejection, .. }) => {
-                respond::with_rejection(session, origins, ctx.refused(), rejection).await?;
-                Ok(true)
-            }
-            Decision::Permitted(permit) => match permit.target {
-                Target::Upstream { .. } => Ok(false),
-                Target::Webhook { .. } => self.receive_webhook(session, ctx).await,
-                Target::UserSigPreflight => {
-                    let tokens = ctx.site()?.settings.authorizer.token_headers();
-                    respond::with_preflight(session, origins, "GET, HEAD, POST", tokens).await?;
-                    Ok(true)
-                }
-                Target::RestPreflight => {
-                    let tokens = ctx.site()?.settings.authorizer.token_headers();
-                    respond::with_preflight(session, origins, "POST", tokens).await?;
-                    Ok(true)
-                }
-                Target::RestCall => {
-                    self.answer_rest_call(session, ctx).await?;
-                    Ok(true)
-                }
-                Target::UserSigEndpoint | Target::UserSigRenewal => {
-                    let user = ctx.user().ok_or_else(internal)?;
-                    let login = user.login.as_ref().ok_or_else(internal)?;
-                    if permit.target == Target::UserSigRenewal {
-                        ctx.site()?.settings.logouts.keep_renewal().await;
-                    }
-                    respond::with_login(session, origins, user, login).await?;
-                    Ok(true)
-                }
-            },
-        }
     }
 }
 
@@ -353,7 +291,11 @@ impl ProxyHttp for UserSigProxy {
                 if let Some(webhook) = &mut ctx.webhook {
                     webhook.answered(response.status);
                 }
+                ctx.answered = Some(response.status);
                 ctx.site()?.end_session(response.status, ctx).await;
+                if answer::has_no_body(session, response) {
+                    self.note_end_of_answer(session, ctx);
+                }
                 Ok(())
             }
         }
@@ -361,12 +303,16 @@ impl ProxyHttp for UserSigProxy {
 
     fn response_body_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         end_of_stream: bool,
         ctx: &mut RequestContext,
     ) -> Result<Option<Duration>> {
-        self.filter_body(body, end_of_stream, ctx).map(|()| None)
+        self.filter_body(body, end_of_stream, ctx)?;
+        if end_of_stream {
+            self.note_end_of_answer(session, ctx);
+        }
+        Ok(None)
     }
 
     async fn response_trailer_filter(
@@ -375,7 +321,9 @@ impl ProxyHttp for UserSigProxy {
         _trailers: &mut HeaderMap,
         ctx: &mut RequestContext,
     ) -> Result<Option<Bytes>> {
-        self.end_body(session, ctx).await
+        let rest = self.end_body(session, ctx).await?;
+        self.note_end_of_answer(session, ctx);
+        Ok(rest)
     }
 
     async fn fail_to_proxy(
@@ -400,7 +348,9 @@ impl ProxyHttp for UserSigProxy {
         error: Option<&Error>,
         ctx: &mut RequestContext,
     ) {
-        self.finish(session, ctx, error.is_some());
+        if !ctx.is_told {
+            self.finish(session, ctx, error.is_some());
+        }
     }
 
     // Pingora's own lines would hold the request's query.

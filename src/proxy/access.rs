@@ -37,7 +37,7 @@ pub(super) fn log(
     seconds: f64,
 ) {
     let request = session.req_header();
-    let status = session.response_written().map(|header| header.status);
+    let status = ctx.status(session);
     let reason = match &ctx.decision {
         Decision::Rejected(refusal) if is_failure(&refusal.rejection) => ctx.tries.reason(),
         Decision::Rejected(refusal) => refusal.rejection.reason(),

@@ -8,17 +8,17 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, HeaderValue, TRANSFER_ENCODING};
-use http::{StatusCode, Version};
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
+use http::{Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 
-use super::UserSigProxy;
 use super::context::RequestContext;
 use super::inject::{self, CookieScope, LoginJson};
 use super::joined::Joined;
 use super::login_body::{Action, LoginBody, STALE, Untouched};
+use super::{UserSigProxy, respond};
 use crate::authorize::{AnswerRule, Target, User};
 use crate::json::insert::{InsertError, insert};
 use crate::json::parse_object;
@@ -34,6 +34,17 @@ pub(super) struct HeldBody {
     rule: Arc<AnswerRule>,
     /// The login that the header already told; without it, the token is in the body.
     user: Option<User>,
+}
+
+/// Whether an answer ends with its header (RFC 9110 section 6.4.1), as far as that shows.
+pub(super) fn has_no_body(session: &Session, response: &ResponseHeader) -> bool {
+    let is_empty = |length: &HeaderValue| length == "0";
+    session.req_header().method == Method::HEAD
+        || matches!(
+            response.status,
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+        )
+        || response.headers.get(CONTENT_LENGTH).is_some_and(is_empty)
 }
 
 impl UserSigProxy {
@@ -132,7 +143,7 @@ impl UserSigProxy {
         let mut body = None;
         if let Err(error) = self.filter_body(&mut body, true, ctx) {
             // The framework would send an end after nothing.
-            session.as_downstream_mut().shutdown().await;
+            respond::cut_off(session).await;
             return Err(error);
         }
         Ok(body)

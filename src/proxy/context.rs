@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use http::StatusCode;
 use pingora::Result;
 use pingora::proxy::Session;
 
@@ -49,6 +50,10 @@ pub struct RequestContext {
     pub(super) webhook: Option<Received>,
     /// The user whose session the app's answer began, or whose login it carries.
     pub(super) logged_in: Option<User>,
+    /// The status of the app's answer.
+    pub(super) answered: Option<StatusCode>,
+    /// Whether its line is written, before it has ended.
+    pub(super) is_told: bool,
     /// Whose request it was that was permitted and then turned away.
     turned_away: Option<UserId>,
 }
@@ -79,6 +84,8 @@ impl RequestContext {
             held_body: None,
             webhook: None,
             logged_in: None,
+            answered: None,
+            is_told: false,
             turned_away: None,
         }
     }
@@ -98,6 +105,12 @@ impl RequestContext {
     pub(super) fn site_name(&self) -> &str {
         let site = self.site.as_ref();
         site.map_or(NO_SITE, |site| &site.settings.name)
+    }
+
+    /// The status that went to the client, or is on its way to one that was told of early.
+    pub(super) fn status(&self, session: &Session) -> Option<StatusCode> {
+        let written = session.response_written().map(|header| header.status);
+        written.or(self.answered.filter(|_| self.is_told))
     }
 
     pub(super) fn permit(&self) -> Option<&Permit> {

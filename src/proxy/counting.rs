@@ -3,6 +3,7 @@
 use pingora::proxy::Session;
 
 use super::context::RequestContext;
+use super::open_request::OpenRequest;
 use super::{UserSigProxy, access, webhook};
 use crate::authorize::User;
 use crate::metrics::NO_ROUTE;
@@ -22,6 +23,17 @@ impl UserSigProxy {
             Err(Rejection::Token(error)) => self.metrics.count_refused_token(site, *error),
             Err(_) => {}
         }
+    }
+
+    /// Takes note that the app has said all. Of a request that is still open its line is written now: its client may never end it,
+    /// and then nothing more is heard of it.
+    pub(super) fn note_end_of_answer(&self, session: &mut Session, ctx: &mut RequestContext) {
+        let Some((open, site)) = OpenRequest::of(session).zip(ctx.site.as_ref()) else {
+            return;
+        };
+        open.answered(site.bounds.read_timeout);
+        ctx.is_told = true;
+        self.finish(session, ctx, false);
     }
 
     /// One access line, one counter.

@@ -37,7 +37,7 @@ impl UserSigProxy {
             let _ = respond::with_rejection(session, origins, ctx.refused(), &rejection).await;
         } else if !session.is_http2() {
             // The framework drops what it has not written yet. The end of the connection tells that more is missing.
-            session.as_downstream_mut().shutdown().await;
+            respond::cut_off(session).await;
         }
         ctx.reject(rejection);
         status

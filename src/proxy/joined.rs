@@ -167,7 +167,7 @@ impl AsyncRead for Joined {
 #[async_trait]
 impl Shutdown for Joined {
     async fn shutdown(&mut self) {
-        // Once: a client that takes nothing is not waited for.
+        // Once: a client that takes nothing is not waited for. The framework's own end of an answer comes by `poll_shutdown`.
         let _ = poll_fn(|cx| Poll::Ready(self.poll_write_out(cx, &[]).is_ready())).await;
         self.inner.shutdown().await;
     }

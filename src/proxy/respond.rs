@@ -3,6 +3,7 @@
 //! Answers are written as ordinary responses, because Pingora's own error responses close the connection.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
@@ -16,6 +17,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::{ErrorType, OrErr, Result};
 use serde::Serialize;
+use tokio::time::timeout;
 
 use super::context::RequestId;
 use super::cors::AllowedOrigins;
@@ -191,6 +193,11 @@ fn add_cors(
     Ok(())
 }
 
+/// Ends an answer that was begun and cannot be finished. A client that takes nothing is not waited for.
+pub(super) async fn cut_off(session: &mut Session) {
+    let _ = timeout(CUT_OFF, session.as_downstream_mut().shutdown()).await;
+}
+
 /// Whether a browser asks on its own what a script may send (Fetch standard, section 3.2.2).
 fn is_preflight(request: &RequestHeader) -> bool {
     request.method == Method::OPTIONS
@@ -200,3 +207,5 @@ fn is_preflight(request: &RequestHeader) -> bool {
 
 /// The header that names a request to the app and to a refused client.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// For what is left of the answer, and the end of TLS.
+const CUT_OFF: Duration = Duration::from_secs(1);

@@ -10,15 +10,14 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
-use http::header::EXPECT;
 use pingora::proxy::Session;
-use pingora::{Error, Result};
+use pingora::{Error, ErrorType, Result};
 use tokio::time::timeout;
 
 use super::audit::{Audit, Entry};
 use super::context::RequestContext;
 use super::known_roles::KnownRoles;
-use super::{UserSigProxy, internal, respond};
+use super::{UserSigProxy, internal, request_body, respond};
 use crate::authorize::RestCall;
 use crate::identity::{ReservedNames, UserId};
 use crate::rejection::Rejection;
@@ -94,6 +93,7 @@ impl UserSigProxy {
             user_id: user.user_id,
             call: &call,
             audit: &*self.audit,
+            read_within: site.bounds.read_timeout,
             role: None,
         };
         // An error means that the client went away: the entry is kept as it is.
@@ -126,7 +126,7 @@ impl UserSigProxy {
                     speaks_api: true,
                 };
                 respond::with_rejection(session, origins, refused, &rejection).await?;
-                drain(session).await;
+                request_body::drain(session).await;
                 Ok(())
             }
         }
@@ -138,6 +138,8 @@ struct Asked<'a> {
     user_id: UserId,
     call: &'a RestCall,
     audit: &'a dyn Audit,
+    /// How long its body may take: it is short.
+    read_within: Duration,
     /// What became of the question for the caller's role, where this call asked it.
     role: Option<Class>,
 }
@@ -165,7 +167,9 @@ impl RestGateway {
             }
         };
         entry.note_rule(Some(&grant.first.label));
-        let Some(text) = read_body(session).await? else {
+        let read = timeout(asked.read_within, read_body(session)).await;
+        let read = read.map_err(|_| Error::new(ErrorType::ReadTimedout).into_down())?;
+        let Some(text) = read? else {
             return Ok(Err(Refusal::Body(BodyError::TooLarge)));
         };
         let body = match Body::parse(&text) {
@@ -268,9 +272,7 @@ fn nearest<'p>(denial: &Denial<'p>) -> Option<&'p Arc<str>> {
 
 /// The body, unless it is longer than that of any call.
 async fn read_body(session: &mut Session) -> Result<Option<Bytes>> {
-    if session.req_header().headers.contains_key(EXPECT) {
-        session.write_continue_response().await?;
-    }
+    request_body::invite(session).await?;
     let mut body = BytesMut::new();
     while let Some(chunk) = session
         .read_request_body()
@@ -284,21 +286,3 @@ async fn read_body(session: &mut Session) -> Result<Option<Bytes>> {
     }
     Ok(Some(body.freeze()))
 }
-
-/// Takes what a refused client still sends, so that it reads the answer before the connection closes.
-pub(super) async fn drain(session: &mut Session) {
-    let rest = async {
-        let mut drained = 0;
-        while let Ok(Some(chunk)) = session.read_request_body().await {
-            drained += chunk.len();
-            if drained > MAX_DRAINED_BYTES {
-                return;
-            }
-        }
-    };
-    // Whether it is over or not, the connection closes next.
-    let _ = timeout(DRAIN, rest).await;
-}
-
-const MAX_DRAINED_BYTES: usize = 1 << 20;
-const DRAIN: Duration = Duration::from_secs(2);

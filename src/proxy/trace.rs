@@ -121,9 +121,7 @@ impl Trace {
             },
             route: ctx.route().cloned(),
             site: ctx.site_name().to_owned(),
-            status: session
-                .response_written()
-                .map(|header| header.status.as_u16()),
+            status: ctx.status(session).map(|status| status.as_u16()),
             outcome: outcome.as_str(),
             upstream: ctx.upstream.clone(),
             request_id: ctx.request_id.to_string(),

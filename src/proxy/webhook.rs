@@ -9,14 +9,14 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
-use http::{StatusCode, Version};
+use http::StatusCode;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 use tokio::time::timeout;
 
 use super::context::{Decision, RequestContext};
-use super::{UserSigProxy, internal, respond, rest_call};
+use super::{UserSigProxy, internal, request_body, respond};
 use crate::authorize::Target;
 use crate::metrics::WebhookOutcome;
 use crate::rejection::Rejection;
@@ -46,7 +46,7 @@ impl UserSigProxy {
                 ctx.reject(rejection.clone());
                 let origins = self.origins(ctx);
                 respond::with_rejection(session, origins, ctx.refused(), &rejection).await?;
-                rest_call::drain(session).await;
+                request_body::drain(session).await;
                 Ok(true)
             }
         }
@@ -120,7 +120,7 @@ async fn read_body(session: &mut Session, limit: usize) -> Result<Option<Bytes>>
     if declared.is_some_and(|length| length > limit) {
         return Ok(None);
     }
-    invite_body(session).await?;
+    request_body::invite(session).await?;
     let mut body = BytesMut::new();
     loop {
         let rest = declared.map_or(0, |length| length.saturating_sub(body.len()));
@@ -147,19 +147,6 @@ fn declared_length(session: &Session) -> Option<usize> {
     }
     let length = headers.get(CONTENT_LENGTH)?;
     length.to_str().ok()?.parse().ok()
-}
-
-/// Tells a client that waits for it to go on. The app is not asked for that again: it gets the body at once.
-async fn invite_body(session: &mut Session) -> Result<()> {
-    if session.req_header_mut().remove_header(&EXPECT).is_some()
-        && session.req_header().version == Version::HTTP_11
-    {
-        // The framework takes this for an answer before the end of the request, after which it would close the connection.
-        let kept = session.get_keepalive();
-        session.write_continue_response().await?;
-        session.set_keepalive(kept);
-    }
-    Ok(())
 }
 
 /// What the framework's buffer for a repeated request holds.

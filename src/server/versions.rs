@@ -16,13 +16,13 @@ use pingora::protocols::{ALPN, Stream};
 use pingora::server::ShutdownWatch;
 use tokio::time::timeout;
 
-use crate::proxy::Joined;
+use crate::proxy::{Joined, OpenRequest};
 
 /// An app for connections of every version.
 pub(super) struct Versions<A> {
     app: Arc<A>,
     http1: Arc<Http1<A>>,
-    cleartext_http2: Arc<CleartextHttp2<A>>,
+    http2: Arc<Http2<A>>,
     patience: Duration,
 }
 
@@ -31,8 +31,9 @@ impl<A: HttpServerApp + Send + Sync + 'static> Versions<A> {
     /// not begin within `patience` is closed, and so is one of HTTP/1 with a header that takes longer.
     pub(super) fn new(app: A, mut options: HttpServerOptions, patience: Duration) -> Self {
         let app = Arc::new(app);
+        // Over TLS it says nothing.
         options.h2c = true;
-        let cleartext_http2 = CleartextHttp2 {
+        let http2 = Http2 {
             app: app.clone(),
             options,
         };
@@ -40,7 +41,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Versions<A> {
         Self {
             app,
             http1: Arc::new(http1),
-            cleartext_http2: Arc::new(cleartext_http2),
+            http2: Arc::new(http2),
             patience,
         }
     }
@@ -53,12 +54,12 @@ impl<A: HttpServerApp + Send + Sync + 'static> Versions<A> {
         if stream.get_ssl_digest().is_some() {
             // The handshake said it.
             return match stream.selected_alpn_proto() {
-                Some(ALPN::H2) => self.app.process_new(stream, shutdown).await,
+                Some(ALPN::H2) => self.http2.process_new(stream, shutdown).await,
                 _ => self.process_http1(stream, shutdown).await,
             };
         }
         match timeout(self.patience, speaks_http2(&mut stream)).await {
-            Ok(Ok(true)) => self.cleartext_http2.process_new(stream, shutdown).await,
+            Ok(Ok(true)) => self.http2.process_new(stream, shutdown).await,
             Ok(Ok(false)) => self.process_http1(stream, shutdown).await,
             Ok(Err(_)) | Err(_) => None,
         }
@@ -114,21 +115,30 @@ impl<A: HttpServerApp + Send + Sync + 'static> HttpServerApp for Http1<A> {
     }
 }
 
-/// The same app for plain connections of HTTP/2. The framework would look for its preface on every plain connection, also
-/// on one whose first bytes are known.
-struct CleartextHttp2<A> {
+/// The same app for connections of HTTP/2, whose clients get so long for the end of a request. On plain ones the framework would
+/// look for the preface of every connection, also of one whose first bytes are known.
+struct Http2<A> {
     app: Arc<A>,
     options: HttpServerOptions,
 }
 
 #[async_trait]
-impl<A: HttpServerApp + Send + Sync + 'static> HttpServerApp for CleartextHttp2<A> {
+impl<A: HttpServerApp + Send + Sync + 'static> HttpServerApp for Http2<A> {
     async fn process_new_http(
         self: &Arc<Self>,
-        session: ServerSession,
+        mut session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
-        self.app.process_new_http(session, shutdown).await
+        let open = OpenRequest::announce(&mut session);
+        let answering = self.app.process_new_http(session, shutdown);
+        match open {
+            // What is dropped resets its stream.
+            Some(open) => tokio::select! {
+                stream = answering => stream,
+                () = open.overdue() => None,
+            },
+            None => answering.await,
+        }
     }
 
     fn server_options(&self) -> Option<&HttpServerOptions> {

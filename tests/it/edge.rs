@@ -15,6 +15,7 @@ pub(crate) mod http2;
 mod injection;
 mod keepalive;
 mod memory;
+mod open_streams;
 mod ops;
 mod parsers;
 mod paths;

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
+use crate::support::frames::*;
 use crate::support::proxy::{CHAT_KEY, SDK_APP_ID, free_address};
 use crate::support::tokens::{now, sign};
 use crate::support::{App, Connection, Proxy, Recorded, Response, config, get, send};
@@ -622,4 +623,44 @@ fn without_the_section_there_is_no_gateway() {
         (404, "route_not_found")
     );
     assert!(!proxy.printed().contains(CHAT_KEY));
+}
+
+/// The framework waits for the body of an HTTP/2 request as long as its client likes.
+#[test]
+fn a_body_that_does_not_come_is_given_up() {
+    let chat = Chat::start();
+    let more = "[runtime]\ndownstream_read_timeout = \"1s\"\n";
+    let proxy = Proxy::start(&settings(&chat.app, more));
+    let token = format!("Bearer {}", member());
+    let head = block(&[
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":authority", "localhost"),
+        (":path", "/_chat/v4/openim/sendmsg"),
+        ("authorization", &token),
+    ]);
+    let head = frame(HEADERS, END_HEADERS, 1, &head);
+    let end = exchange(proxy.address, &[head.clone(), frame(DATA, 0, 1, b"{")]);
+    assert!(end.is_refusal(), "{end:?}");
+    proxy.wait_for_metric("requests_in_flight", 0);
+    assert!(chat.app.seen().is_empty());
+    // The twin.
+    let whole = frame(DATA, END_STREAM, 1, b"{}");
+    assert_eq!(exchange(proxy.address, &[head, whole]), End::Answered(200));
+}
+
+#[test]
+fn a_client_that_waits_to_be_asked_for_the_body_keeps_its_connection() {
+    let chat = Chat::start();
+    let proxy = Proxy::start(&settings(&chat.app, ""));
+    let token = format!("Authorization: Bearer {}\r\n", member());
+    let asking = format!("{token}Expect: 100-continue\r\n");
+    let mut connection = Connection::open(proxy.address);
+    for _ in 0..2 {
+        let request = request("openim/sendmsg", &asking, "{}");
+        connection.write(request.strip_suffix("{}").unwrap());
+        assert_eq!(connection.read_response(false).unwrap().status, 100);
+        connection.write("{}");
+        assert_eq!(connection.read_response(false).unwrap().status, 200);
+    }
 }

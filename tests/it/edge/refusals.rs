@@ -1,6 +1,9 @@
 //! Every refusal as the client sees it: the whole response, what becomes of the connection, and the request beside it
 //! that passes.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
 use serde_json::json;
 
 use super::{get_bytes, snapshot, typical};
@@ -408,3 +411,31 @@ content-length: 172
 connection: close
 
 {"type":"about:blank","title":"Bad Request","status":400,"code":"request_invalid","detail":"The request is not well-formed.","requestId":"<id>"}"#;
+
+/// A connection that is closed while something arrives is reset, and a client may then never see why.
+#[test]
+fn a_refused_client_may_send_its_body_before_it_reads_the_answer() {
+    let app = App::start();
+    let proxy = typical(&app, "");
+    // More than the system takes for a program that does not read.
+    let half = vec![b'x'; 450_000];
+    let head = format!(
+        "POST /session/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
+        2 * half.len()
+    );
+    // A reset shows in one of three rounds or so: often it comes after the last look.
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(proxy.address).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(&half).unwrap();
+        stream.write_all(&half).unwrap();
+        let mut received = Vec::new();
+        stream.read_to_end(&mut received).unwrap();
+        let reset = stream.take_error().unwrap();
+        assert!(reset.is_none(), "{reset:?}");
+        let received = String::from_utf8_lossy(&received);
+        assert!(received.starts_with("HTTP/1.1 401 "), "{received}");
+        assert!(received.contains("token_missing"), "{received}");
+    }
+    assert!(app.seen().is_empty());
+}

@@ -51,18 +51,38 @@ pub(crate) fn request(address: SocketAddr, fields: &[(&str, &str)], body: &[Vec<
 
 /// Sends these frames on a connection of their own and waits for what becomes of stream 1.
 pub(crate) fn exchange(address: SocketAddr, frames: &[Vec<u8>]) -> End {
-    let mut stream = open(address);
-    let _ = stream.write_all(&frames.concat());
-    let mut reader = Reader::new(stream);
-    loop {
-        let Some(frame) = reader.next() else {
-            return End::Cut;
-        };
-        match (frame.kind, frame.stream) {
-            (HEADERS, 1) => return End::Answered(status(&frame.payload)),
-            (RST_STREAM, 1) => return End::Reset(number(&frame.payload)),
-            (GOAWAY, _) => return End::GoneAway(number(&frame.payload[4..])),
-            _ => {}
+    Talk::begin(address, frames).next()
+}
+
+/// A connection on which stream 1 is followed.
+pub(crate) struct Talk(Reader);
+
+impl Talk {
+    /// Opens it and sends these frames.
+    pub(crate) fn begin(address: SocketAddr, frames: &[Vec<u8>]) -> Self {
+        let mut talk = Self(Reader::new(open(address)));
+        talk.send(&frames.concat());
+        talk
+    }
+
+    /// Sends more, if it is still read.
+    pub(crate) fn send(&mut self, frames: &[u8]) {
+        let _ = self.0.stream.write_all(frames);
+    }
+
+    /// What becomes of the stream next; or the answer to a PING of [`LAST`].
+    pub(crate) fn next(&mut self) -> End {
+        loop {
+            let Some(frame) = self.0.next() else {
+                return End::Cut;
+            };
+            match (frame.kind, frame.stream) {
+                (HEADERS, 1) => return End::Answered(status(&frame.payload)),
+                (RST_STREAM, 1) => return End::Reset(number(&frame.payload)),
+                (GOAWAY, _) => return End::GoneAway(number(&frame.payload[4..])),
+                (PING, _) if frame.payload == LAST => return End::Taken,
+                _ => {}
+            }
         }
     }
 }
@@ -255,5 +275,5 @@ pub(crate) const END_HEADERS: u8 = 4;
 /// An indexed field: the one that was remembered last.
 pub(crate) const LATEST: u8 = 0x80 | 62;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const LAST: &[u8; 8] = b"the last";
+pub(crate) const LAST: &[u8; 8] = b"the last";
 const BATCH: usize = 64;
