@@ -2,13 +2,13 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use crate::support::keys::{KeyServer, Signer, answer, jwks, key_set};
 use crate::support::program::{finish, program};
-use crate::support::{App, Connection, Proxy, Response, config, get, tokens};
+use crate::support::{App, Connection, Done, Proxy, Response, config, get, tokens};
 
 /// A proxy whose issuer publishes its keys on the server: `/app/..` needs a session, `/public` does not.
 fn proxy(app: &App, server: &KeyServer, refresh: &str) -> Proxy {
@@ -136,18 +136,32 @@ fn k5_keys_rotate_while_traffic_runs_and_a_withdrawn_key_stops() {
     let proxy = loaded(&app, &server, "10s");
     let (old, new) = (old_and_token(old), old_and_token(new));
     let done = AtomicBool::new(false);
+    let served = [AtomicUsize::new(0), AtomicUsize::new(0)];
     thread::scope(|scope| {
-        let traffic = || {
-            let mut connection = Connection::open(proxy.address);
-            let mut served = 0;
-            while !done.load(Ordering::SeqCst) {
-                let response = connection.request(request(&old.1));
-                assert_eq!(response.status, 200, "{response:?}");
-                served += 1;
+        let workers = served.each_ref().map(|served| {
+            scope.spawn(|| {
+                let mut connection = Connection::open(proxy.address);
+                while !done.load(Ordering::SeqCst) {
+                    let response = connection.request_of_many(proxy.address, request(&old.1));
+                    assert_eq!(response.status, 200, "{response:?}");
+                    served.fetch_add(1, Ordering::SeqCst);
+                }
+            })
+        });
+        let _done = Done(&done);
+        let wait_for_traffic = || {
+            let wanted = served
+                .each_ref()
+                .map(|served| served.load(Ordering::SeqCst) + 1);
+            while (0..2).any(|worker| served[worker].load(Ordering::SeqCst) < wanted[worker]) {
+                assert!(
+                    workers.iter().all(|worker| !worker.is_finished()),
+                    "the traffic stopped"
+                );
+                thread::yield_now();
             }
-            served
         };
-        let workers = [scope.spawn(traffic), scope.spawn(traffic)];
+        wait_for_traffic();
         server.answer(key_set(&[&old.0, &new.0]));
         assert_eq!(
             ask(&proxy, &new.1).status,
@@ -155,10 +169,7 @@ fn k5_keys_rotate_while_traffic_runs_and_a_withdrawn_key_stops() {
             "the first token of the new key"
         );
         assert_eq!(ask(&proxy, &old.1).status, 200);
-        done.store(true, Ordering::SeqCst);
-        for worker in workers {
-            assert!(worker.join().unwrap() > 0);
-        }
+        wait_for_traffic();
     });
     server.answer(key_set(&[&new.0]));
     let before = server.fetches();
@@ -232,42 +243,58 @@ fn k3_the_last_good_keys_stay_while_their_source_is_down() {
     }
 }
 
-/// All good requests are answered before the first of those that wait for a key: who comes first, not how fast.
+/// All good requests are answered before the first of those that wait for a key: who comes first, not how fast. Those do not wait
+/// for ever, which may be too short for a slow machine; then it is tried again.
 #[test]
 fn k1_requests_that_wait_for_an_unknown_key_keep_no_user_waiting() {
+    assert!((0..TRIES).any(|_| users_are_served_while_others_wait()));
+}
+
+/// Whether all good requests were answered before those that wait had waited their whole time.
+fn users_are_served_while_others_wait() -> bool {
     let (app, signer, flooder) = (App::start(), Signer::new("a"), Signer::new("b"));
     let server = KeyServer::start(key_set(&[&signer]));
     let proxy = loaded(&app, &server, "10m");
     let good = request(&signer.bearer("42"));
+    let open = || Connection::open(proxy.address);
+    let users: Vec<_> = (0..USERS).map(|_| open()).collect();
+    let unknown = (0..WAITING).map(|number| {
+        let id = format!("unknown-{number}");
+        (open(), request(&flooder.bearer_with_id("42", &id)))
+    });
+    let unknown: Vec<_> = unknown.collect();
     server.hang();
     let before = server.fetches();
-    let waiting = (0..WAITING).map(|number| {
-        let unknown = flooder.bearer_with_id("42", &format!("unknown-{number}"));
-        let mut connection = Connection::open(proxy.address);
-        connection.write(request(&unknown));
-        connection
+    let waiting = unknown.into_iter().map(|(mut connection, request)| {
+        let since = Instant::now();
+        connection.write(request);
+        (connection, since)
     });
     let waiting: Vec<_> = waiting.collect();
     while server.fetches() == before {
         thread::yield_now();
     }
     let served = AtomicUsize::new(0);
-    let served_before_an_answer = thread::scope(|scope| {
-        let answers = waiting.into_iter().map(|mut connection| {
+    let served_before_each_answer: Vec<_> = thread::scope(|scope| {
+        let answers = waiting.into_iter().map(|(mut connection, since)| {
             let served = &served;
             scope.spawn(move || {
                 let response = connection.read_response(false).unwrap();
-                let before = served.load(Ordering::SeqCst);
+                let (before, waited) = (served.load(Ordering::SeqCst), since.elapsed());
                 assert_eq!(refused(&response), (401, "token_invalid".to_owned()));
+                assert!(
+                    before == GOOD || waited >= MAX_WAIT,
+                    "{before} after {waited:?}"
+                );
                 before
             })
         });
         let answers: Vec<_> = answers.collect();
-        let users = (0..USERS).map(|_| {
-            scope.spawn(|| {
-                let mut connection = Connection::open(proxy.address);
+        let users = users.into_iter().map(|mut connection| {
+            let (good, served) = (&good, &served);
+            scope.spawn(move || {
                 for _ in 0..GOOD / USERS {
-                    assert_eq!(connection.request(&good).status, 200);
+                    assert_eq!(connection.request(good).status, 200);
                     served.fetch_add(1, Ordering::SeqCst);
                 }
             })
@@ -277,10 +304,14 @@ fn k1_requests_that_wait_for_an_unknown_key_keep_no_user_waiting() {
         }
         server.answer(key_set(&[&signer]));
         let answers = answers.into_iter().map(|answer| answer.join().unwrap());
-        answers.min()
+        answers.collect()
     });
-    assert_eq!(served_before_an_answer, Some(GOOD));
-    assert_eq!(server.fetches(), before + 1);
+    let in_time = served_before_each_answer
+        .iter()
+        .all(|served| *served == GOOD);
+    // A fetch does not wait for ever either.
+    assert!(!in_time || server.fetches() == before + 1);
+    in_time
 }
 
 #[test]
@@ -414,5 +445,8 @@ const CHANGED: &str = r#"key_set_refreshes_total{issuer="app",result="changed",s
 const WAITING: usize = 64;
 const USERS: usize = 4;
 const GOOD: usize = 200;
+const TRIES: usize = 5;
+/// The longest that a request waits for an unknown key.
+const MAX_WAIT: Duration = Duration::from_secs(3);
 const FLOODERS: usize = 4;
 const FLOOD: usize = 10_000;

@@ -108,6 +108,20 @@ impl Connection {
             .expect("the connection closed without an answer")
     }
 
+    /// The same where so many follow each other that an answer may be the last one of its connection: the next request then has
+    /// a new one.
+    pub(crate) fn request_of_many(
+        &mut self,
+        address: SocketAddr,
+        bytes: impl AsRef<[u8]>,
+    ) -> Response {
+        let response = self.request(bytes);
+        if response.header("connection") == Some("close") {
+            *self = Self::open(address);
+        }
+        response
+    }
+
     /// The next answer, informational ones included; `None` when the connection closes first.
     pub(crate) fn read_response(&mut self, is_head: bool) -> Option<Response> {
         let mut response = self.read_head()?;
