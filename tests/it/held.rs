@@ -170,11 +170,8 @@ fn a_flood_of_bad_tokens_costs_no_user_an_answer() {
         let mut connection = Connection::open(proxy.address);
         let mut ask = |number: usize| {
             let request = get_bytes("/_chat/usersig", &header(number));
-            let response = connection.request(request);
+            let response = connection.request_of_many(proxy.address, request);
             assert_eq!(response.status, status, "{case}");
-            if response.header("connection") == Some("close") {
-                connection = Connection::open(proxy.address);
-            }
         };
         ask(0);
         let before = process::cpu(proxy.id());
@@ -206,11 +203,8 @@ fn a_flood_of_bad_tokens_costs_no_user_an_answer() {
                 while !done.load(Ordering::SeqCst) {
                     let number = sent.fetch_add(1, Ordering::SeqCst);
                     let request = get_bytes("/app/flood", &forged(number));
-                    let response = connection.request(request);
+                    let response = connection.request_of_many(proxy.address, request);
                     assert_eq!(response.status, 401);
-                    if response.header("connection") == Some("close") {
-                        connection = Connection::open(proxy.address);
-                    }
                 }
             });
         }
@@ -247,11 +241,8 @@ fn memory_stays_where_the_bound_of_the_cache_says_however_many_users_come() {
                         }
                         let user = format!("user{number}");
                         let request = get_bytes("/_chat/usersig", &(plan.token)(&user));
-                        let response = connection.request(request);
+                        let response = connection.request_of_many(proxy.address, request);
                         assert_eq!(response.json()["userId"], user, "{response:?}");
-                        if response.header("connection") == Some("close") {
-                            connection = Connection::open(proxy.address);
-                        }
                     }
                 });
             }

@@ -407,7 +407,7 @@ impl Client {
         match self {
             Self::KeepAlive => {
                 let mut connection = Connection::open(proxy.address);
-                while check(ids(connection.request(&request))) {}
+                while check(ids(connection.request_of_many(proxy.address, &request))) {}
             }
             Self::ConnectionPerRequest => while check(ids(send(proxy.address, &request))) {},
             Self::Http2 => http2::talk(proxy, async |mut connection| {

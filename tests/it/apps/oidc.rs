@@ -39,7 +39,8 @@ fn oidc_provider_is_discovered_and_rotates_its_keys_while_traffic_runs() {
         let traffic = scope.spawn(|| {
             let mut connection = Connection::open(proxy.address);
             while !done.load(Ordering::SeqCst) {
-                let response = connection.request(request("/app/page", &old));
+                let request = request("/app/page", &old);
+                let response = connection.request_of_many(proxy.address, request);
                 assert_eq!(response.status, 200, "{response:?}");
                 served.fetch_add(1, Ordering::SeqCst);
             }

@@ -86,7 +86,7 @@ fn storm(nodes: &[Proxy], chat: &Chat, calls: usize) -> Vec<usize> {
                     let request = call("openim/sendmsg", &token);
                     let mut connection = Connection::open(node.address);
                     while !is_over.load(Ordering::Relaxed) {
-                        let response = connection.request(&request);
+                        let response = connection.request_of_many(node.address, &request);
                         match response.status {
                             200 => drop(passed.fetch_add(1, Ordering::Relaxed)),
                             429 => assert_eq!(response.code(), "budget_used_up"),
