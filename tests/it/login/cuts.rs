@@ -34,11 +34,15 @@ fn p6_an_answer_that_is_cut_has_no_end() {
 #[test]
 fn p6_an_answer_that_is_cut_after_its_header_was_read_has_no_end() {
     let (leave, left) = mpsc::channel::<()>();
+    let (tell, written) = mpsc::channel();
     let left = Mutex::new(left);
     let app = App::with(move |request, stream| {
         let _ = stream.write_all(&request.body);
-        let stays = request.header("x-app-stays").is_some();
-        stays || left.lock().unwrap().recv().is_err()
+        if request.header("x-app-stays").is_some() {
+            return true;
+        }
+        let _ = tell.send(());
+        left.lock().unwrap().recv().is_err()
     });
     let config = typical_config(&app);
     let proxy = Proxy::start(&config.replace("[runtime]", "[runtime]\nthreads = 1"));
@@ -50,6 +54,7 @@ fn p6_an_answer_that_is_cut_after_its_header_was_read_has_no_end() {
     ] {
         let mut stream = TcpStream::connect(proxy.address).unwrap();
         stream.write_all(&post("/json", "", answer)).unwrap();
+        written.recv().unwrap();
         // By the time of the second of these, the one thread of the proxy has been at the answer that came first.
         for _ in 0..2 {
             let request = post("/json", "X-App-Stays: 1\r\n", &declared);
