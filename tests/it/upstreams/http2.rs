@@ -111,9 +111,11 @@ async fn serve(stream: TlsStream<TcpStream>, seen: Arc<Mutex<Vec<Seen>>>, reques
 #[test]
 fn bodies_go_both_ways() {
     let app = Http2App::start();
-    let proxy = app.proxy();
+    // One thread, and each request after the end of the one before: no connection is asked for while that is let go.
+    let servers = [https(app.front.address)];
+    let proxy = Proxy::start(&configured(&servers, &lines(), "[runtime]\nthreads = 1\n"));
     let large = "x".repeat(300_000);
-    for (case, framing, body) in [
+    let cases = [
         ("no body", String::new(), ""),
         ("length", "Content-Length: 5\r\n".to_owned(), "hello"),
         (
@@ -126,7 +128,8 @@ fn bodies_go_both_ways() {
             format!("Content-Length: {}\r\n", large.len()),
             &large,
         ),
-    ] {
+    ];
+    for (number, (case, framing, body)) in (1..).zip(cases) {
         let head = format!(
             "POST /echo?{} HTTP/1.1\r\nHost: shop.example\r\n{framing}\r\n",
             case.len()
@@ -142,6 +145,7 @@ fn bodies_go_both_ways() {
         assert_eq!(seen[0].uri, uri, "{case}: the client's host");
         assert_eq!(seen[0].body, expected.as_bytes(), "{case}");
         assert!(!seen[0].headers.contains_key("host"), "{case}");
+        proxy.log_lines(number, |line| line["path"] == "/echo");
     }
     let protocols = app.front.handshakes();
     assert_eq!(protocols.len(), 1, "one connection: {protocols:?}");
