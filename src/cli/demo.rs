@@ -41,11 +41,12 @@ impl Demo {
             return Err(CliError::Refused(text.to_owned()));
         }
         check_addresses([&self.listen])?;
+        let [ops, app, chat] = free_addresses()?;
         let addresses = Addresses {
             proxy: self.listen,
-            ops: free_address()?,
-            app: free_address()?,
-            sandbox: free_address()?,
+            ops,
+            app,
+            sandbox: chat,
         };
         let config = demo_config(&addresses)?;
         run::start_logging(&config)?;
@@ -118,8 +119,12 @@ fn instructions(addresses: &Addresses) -> String {
         .replace("{ops}", &addresses.ops.to_string())
 }
 
-fn free_address() -> io::Result<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+/// All are held until the last is chosen, so that no two are the same.
+fn free_addresses() -> io::Result<[SocketAddr; 3]> {
+    let hold = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let held = [hold()?, hold()?, hold()?];
+    let [first, second, third] = held.each_ref().map(TcpListener::local_addr);
+    Ok([first?, second?, third?])
 }
 
 /// A folder of this process alone that goes when the value does.
