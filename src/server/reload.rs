@@ -190,8 +190,9 @@ impl Reloader {
     }
 
     fn refuse(&self, error: &ReloadError) {
-        self.metrics.config().count_refused();
+        // First of all, so that whoever has seen the metric sees the status too.
         let mut status = self.status.lock();
+        self.metrics.config().count_refused();
         let generation = status.generation;
         tracing::error!(generation, %error, "the configuration was refused; the one before stays in force");
         status.refused = Some((SystemTime::now(), error.to_string()));
@@ -199,8 +200,8 @@ impl Reloader {
 
     /// The files are those in force again, so what was refused is of no more interest.
     fn settle(&self) {
-        self.metrics.config().set_settled();
         let mut status = self.status.lock();
+        self.metrics.config().set_settled();
         let generation = status.generation;
         tracing::info!(
             generation,
