@@ -282,16 +282,8 @@ fn demo_and_sandbox_listen_on_loopback_only_and_only_where_they_can() {
 fn the_sandbox_takes_what_mint_prints() {
     let folder = Folder::new();
     let config = folder.config("proxy.toml", |text| text);
-    let address = free_address();
-    let listen = address.to_string();
-    let mut sandbox = Background::spawn(&mut program([
-        "sandbox", "-c", &config, "--listen", &listen,
-    ]));
-    assert!(
-        sandbox.wait_until_it_listens(address),
-        "{}",
-        sandbox.stderr()
-    );
+    let (mut sandbox, address) =
+        Background::listening(|listen| program(["sandbox", "-c", &config, "--listen", listen]));
     assert_eq!(
         sandbox.stdout(),
         format!("sandbox on http://{address}/sandbox/\n")

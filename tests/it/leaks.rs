@@ -227,7 +227,7 @@ fn user_sig(request: &Recorded) -> String {
 
 /// The program's sandbox with [`KEY`].
 fn sandbox() -> (App, Background, TempDir) {
-    let (folder, address) = (TempDir::new().unwrap(), free_address());
+    let folder = TempDir::new().unwrap();
     let text = config(free_address(), "default_access = \"deny\"")
         .replace("@PROXY@", "127.0.0.1:8080")
         .replace("@OPS@", "127.0.0.1:9090")
@@ -235,23 +235,14 @@ fn sandbox() -> (App, Background, TempDir) {
     fs::write(folder.path().join("sandbox.toml"), text).unwrap();
     fs::write(folder.path().join("chat-key"), KEY).unwrap();
     let file = folder.path().join("sandbox.toml");
-    let listen = address.to_string();
-    let mut command = program([
-        "sandbox",
-        "--config",
-        file.to_str().unwrap(),
-        "--listen",
-        &listen,
-    ]);
-    command
-        .env("SECRET", "s".repeat(32))
-        .env("RUST_LOG", "trace");
-    let mut process = Background::spawn(&mut command);
-    assert!(
-        process.wait_until_it_listens(address),
-        "{}",
-        process.stderr()
-    );
+    let file = file.to_str().unwrap();
+    let (process, address) = Background::listening(|listen| {
+        let mut command = program(["sandbox", "--config", file, "--listen", listen]);
+        command
+            .env("SECRET", "s".repeat(32))
+            .env("RUST_LOG", "trace");
+        command
+    });
     (relay(address), process, folder)
 }
 

@@ -10,7 +10,6 @@ use usersig_proxy::usersig::SecretKey;
 use usersig_proxy::usersig::encode::Fields;
 
 use crate::support::program::{Background, program};
-use crate::support::proxy::free_address;
 use crate::support::tokens::now;
 use crate::support::{Connection, Response, get, send};
 
@@ -103,16 +102,9 @@ struct Chat {
 
 impl Chat {
     fn start() -> Self {
-        let address = free_address();
-        let listen = address.to_string();
-        let config = ["-c", "conf/quickstart.toml"];
-        let mut command = program(["sandbox", "--listen", &listen]);
-        let mut process = Background::spawn(command.args(config));
-        assert!(
-            process.wait_until_it_listens(address),
-            "{}",
-            process.stderr()
-        );
+        let (process, address) = Background::listening(|listen| {
+            program(["sandbox", "--listen", listen, "-c", "conf/quickstart.toml"])
+        });
         let fields = Fields {
             identifier: "administrator",
             sdk_app_id: SDK_APP_ID,

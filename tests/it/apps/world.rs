@@ -271,19 +271,16 @@ impl Sandbox {
             .replace("@OPS@", "127.0.0.1:2")
             .replace("@CHAT@", "127.0.0.1:3");
         fs::write(&file, config).unwrap();
-        for _ in 0..5 {
-            let address = free_address();
-            let mut command = program(["sandbox", "--listen", &address.to_string(), "--config"]);
-            let mut process = Background::spawn(command.arg(&file).envs(env.iter().copied()));
-            if process.wait_until_it_listens(address) {
-                return Self {
-                    _process: process,
-                    _folder: folder,
-                    address,
-                };
-            }
+        let (process, address) = Background::listening(|listen| {
+            let mut command = program(["sandbox", "--listen", listen, "--config"]);
+            command.arg(&file).envs(env.iter().copied());
+            command
+        });
+        Self {
+            _process: process,
+            _folder: folder,
+            address,
         }
-        panic!("the sandbox does not start");
     }
 
     /// Chat's `ErrorCode` for this login.

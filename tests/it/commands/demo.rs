@@ -10,7 +10,6 @@ use tempfile::TempDir;
 
 use crate::support::foreign;
 use crate::support::program::{Background, finish_with_input, program};
-use crate::support::proxy::free_address;
 use crate::support::{get, send};
 
 /// A running demo.
@@ -24,17 +23,16 @@ struct Demo {
 impl Demo {
     fn start() -> Self {
         let temporary = TempDir::new().unwrap();
-        let address = free_address();
-        let mut command = program(["demo", "--listen", &address.to_string()]);
         // Not every fresh machine has CA certificates.
         let no_certificates = TempDir::new().unwrap();
-        command
-            .env("TMPDIR", temporary.path())
-            .env("SSL_CERT_FILE", "/dev/null")
-            .env("SSL_CERT_DIR", no_certificates.path());
-        let mut process = Background::spawn(&mut command);
-        let is_up = process.wait_until_it_listens(address);
-        assert!(is_up, "{}", process.stderr());
+        let (process, address) = Background::listening(|listen| {
+            let mut command = program(["demo", "--listen", listen]);
+            command
+                .env("TMPDIR", temporary.path())
+                .env("SSL_CERT_FILE", "/dev/null")
+                .env("SSL_CERT_DIR", no_certificates.path());
+            command
+        });
         Self {
             process,
             address,

@@ -285,17 +285,9 @@ struct World {
 impl World {
     fn start() -> Self {
         let folder = Folder::new();
-        let address = free_address();
-        let listen = address.to_string();
         let config = folder.config("sandbox.toml", |text| text);
-        let mut process = Background::spawn(&mut program([
-            "sandbox", "-c", &config, "--listen", &listen,
-        ]));
-        assert!(
-            process.wait_until_it_listens(address),
-            "{}",
-            process.stderr()
-        );
+        let (process, address) =
+            Background::listening(|listen| program(["sandbox", "-c", &config, "--listen", listen]));
         Self {
             folder,
             address,

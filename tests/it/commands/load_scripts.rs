@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::Folder;
 use crate::support::program::{Background, Finished, finish, program};
-use crate::support::proxy::{SDK_APP_ID, free_address};
+use crate::support::proxy::SDK_APP_ID;
 use crate::support::{App, Proxy, foreign, tokens};
 
 const LOAD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/load");
@@ -56,16 +56,8 @@ fn wrk_logs_every_user_in_to_the_sandbox() {
     let folder = Folder::new();
     let config = folder.config("proxy.toml", |text| text);
     let users = fixtures(&folder, &config);
-    let address = free_address();
-    let listen = address.to_string();
-    let mut sandbox = Background::spawn(&mut program([
-        "sandbox", "-c", &config, "--listen", &listen,
-    ]));
-    assert!(
-        sandbox.wait_until_it_listens(address),
-        "{}",
-        sandbox.stderr()
-    );
+    let (_sandbox, address) =
+        Background::listening(|listen| program(["sandbox", "-c", &config, "--listen", listen]));
     let url = format!("http://{address}/sandbox/login");
     for (app, code) in [(SDK_APP_ID, 0), (SDK_APP_ID + 1, 1)] {
         let run = wrk("sandbox.lua", &url, &[&users, &app.to_string()]);

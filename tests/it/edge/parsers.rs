@@ -13,7 +13,6 @@ use serde_json::Value;
 use super::desync::half_closed;
 use super::{get_bytes, route, typical};
 use crate::support::program::Background;
-use crate::support::proxy::free_address;
 use crate::support::tokens::{bearer, session};
 use crate::support::{App, Connection, Proxy, Recorded, foreign, get};
 
@@ -169,22 +168,18 @@ struct Reader {
 
 impl Reader {
     fn start(program: &'static str, script: &str) -> Self {
-        // Another process may take a free port first.
-        for _ in 0..5 {
-            let address = free_address();
+        let (running, address) = Background::listening(|listen| {
+            let (_, port) = listen.rsplit_once(':').unwrap();
             let mut command = Command::new(program);
             command.current_dir(env!("CARGO_MANIFEST_DIR"));
-            command.args([script, &address.port().to_string()]);
-            let mut running = Background::spawn(&mut command);
-            if running.wait_until_it_listens(address) {
-                return Self {
-                    program,
-                    address,
-                    _running: running,
-                };
-            }
+            command.args([script, port]);
+            command
+        });
+        Self {
+            program,
+            address,
+            _running: running,
         }
-        panic!("{script} does not start");
     }
 
     /// Every request that it reads in these bytes.

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::process;
+use super::proxy::free_address;
 
 /// What a command printed and its exit code.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +102,21 @@ impl Background {
             .spawn()
             .unwrap();
         Self { child, folder }
+    }
+
+    /// A process that listens at the free address that its command is made with.
+    pub(crate) fn listening(command: impl Fn(&str) -> Command) -> (Self, SocketAddr) {
+        let mut said = String::new();
+        // Another process may take a free port first.
+        for _ in 0..5 {
+            let address = free_address();
+            let mut process = Self::spawn(&mut command(&address.to_string()));
+            if process.wait_until_it_listens(address) {
+                return (process, address);
+            }
+            said = process.stderr();
+        }
+        panic!("the process does not start: {said}");
     }
 
     /// `false` when the process ends before anybody listens at the address.
