@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -149,11 +150,13 @@ fn a_new_login_ends_the_retries_of_a_kick() {
     log_out(&proxy, &session("42"), "");
     proxy.wait_for_at_least(KICKS_FAILED, 1);
     login(&proxy, &session("42"));
+    let before = chat.app.seen();
+    assert!(!before.is_empty());
+    assert!(before.iter().all(|kick| user_of(kick) == "42"));
     log_out(&proxy, &session("43"), "");
-    // The second attempt for 43 is due later than that for 42 would be.
-    let users: Vec<_> = (0..3).map(|_| body_of(&chat.app.next())).collect();
-    let kick = |user| json!({ "UserID": user });
-    assert_eq!(users, [kick("42"), kick("43"), kick("43")]);
+    // The second attempt for 43 is due later than the next one for 42 would be.
+    let users = [chat.app.next(), chat.app.next()].map(|kick| user_of(&kick));
+    assert_eq!(users, ["43", "43"]);
 }
 
 #[test]
@@ -452,11 +455,17 @@ fn c7_a_login_waits_for_its_own_kick_only_and_no_queued_one_voids_it() {
     let under_way: Vec<_> = (0..KICKS_AT_ONCE).map(|_| user_of(&chat.next())).collect();
     let mut queued = users.iter().filter(|user| !under_way.contains(user));
     let (first, second) = (queued.next().unwrap(), queued.next().unwrap());
+    // Of those under way a slow machine may see another attempt.
+    let next_user = || {
+        let users = std::iter::repeat_with(|| user_of(&chat.next()));
+        let mut others = users.filter(|user| !under_way.contains(user));
+        others.next().unwrap()
+    };
 
     login(&proxy, &new("unlisted"));
     let sig = thread::scope(|scope| {
         let login = scope.spawn(|| login(&proxy, &new(first)));
-        assert_eq!(user_of(&chat.next()), *first);
+        assert_eq!(next_user(), *first);
         release(first);
         login.join().unwrap()
     });
@@ -467,13 +476,16 @@ fn c7_a_login_waits_for_its_own_kick_only_and_no_queued_one_voids_it() {
     let head = format!("POST /api/login HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
     let answer = send(proxy.address, [head.as_bytes(), &answer].concat()).json();
     assert!(answer["chat"]["expiresAt"].as_u64().unwrap() - LIFETIME >= asked + 2);
-    assert_eq!(user_of(&chat.next()), *second);
+    assert_eq!(next_user(), *second);
 
     users.iter().for_each(|user| release(user));
     proxy.wait_for_at_least(KICKS_LANDED, LISTED.into());
-    let rest: Vec<_> = chat.seen().iter().map(user_of).collect();
-    assert_eq!(rest.len(), LISTED as usize - KICKS_AT_ONCE - 2, "{rest:?}");
-    assert!(!rest.contains(first) && !rest.contains(second));
+    let mut rest: Vec<_> = chat.seen().iter().map(user_of).collect();
+    rest.retain(|user| !under_way.contains(user));
+    rest.sort();
+    let mut expected: Vec<_> = queued.cloned().collect();
+    expected.sort();
+    assert_eq!(rest, expected);
     assert_eq!(login(&proxy, &new(first)), sig);
 }
 
@@ -602,21 +614,19 @@ pub(crate) struct Sandbox {
 
 impl Sandbox {
     pub(crate) fn start() -> Self {
-        Self::start_at(free_address())
+        let folder = TempDir::new().unwrap();
+        let (process, address) =
+            Background::listening(|listen| Self::command(folder.path(), listen));
+        Self {
+            address,
+            _process: process,
+            _folder: folder,
+        }
     }
 
     pub(crate) fn start_at(address: SocketAddr) -> Self {
         let folder = TempDir::new().unwrap();
-        let text = config(free_address(), "default_access = \"deny\"")
-            .replace("@PROXY@", "127.0.0.1:8080")
-            .replace("@OPS@", "127.0.0.1:9090")
-            .replace("{ file = \"chat-key\" }", "{ env = \"KEY\" }")
-            .replace("{ file = \"session-secret\" }", "{ env = \"SECRET\" }");
-        let file = folder.path().join("sandbox.toml");
-        std::fs::write(&file, text).unwrap();
-        let (file, listen) = (file.to_str().unwrap(), address.to_string());
-        let mut command = program(["sandbox", "--config", file, "--listen", &listen]);
-        command.env("KEY", CHAT_KEY).env("SECRET", "s".repeat(32));
+        let mut command = Self::command(folder.path(), &address.to_string());
         let mut process = Background::spawn(&mut command);
         assert!(
             process.wait_until_it_listens(address),
@@ -628,6 +638,20 @@ impl Sandbox {
             _process: process,
             _folder: folder,
         }
+    }
+
+    fn command(folder: &Path, listen: &str) -> Command {
+        let text = config(free_address(), "default_access = \"deny\"")
+            .replace("@PROXY@", "127.0.0.1:8080")
+            .replace("@OPS@", "127.0.0.1:9090")
+            .replace("{ file = \"chat-key\" }", "{ env = \"KEY\" }")
+            .replace("{ file = \"session-secret\" }", "{ env = \"SECRET\" }");
+        let file = folder.join("sandbox.toml");
+        std::fs::write(&file, text).unwrap();
+        let file = file.to_str().unwrap();
+        let mut command = program(["sandbox", "--config", file, "--listen", listen]);
+        command.env("KEY", CHAT_KEY).env("SECRET", "s".repeat(32));
+        command
     }
 
     /// The `ErrorCode` of a login.
