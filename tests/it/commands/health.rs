@@ -62,14 +62,19 @@ fn nobody_silence_and_what_is_no_http_are_told_apart_and_end_with_1() {
             stream.write_all(b"HTTP/1.1 503 Service Unavailable\r\n\r\nkeys: none\x1b[2J yet\n");
         false
     });
-    for (case, address, said) in [
-        ("nobody", free_address(), "nobody listens there"),
-        ("silence", silent, "no answer within 300ms"),
-        ("no HTTP", babble.address, "no answer within 300ms"),
-        ("why not", no_length.address, "503: keys: none[2J yet"),
+    for (case, address, timeout, said) in [
+        ("nobody", free_address(), "60s", "nobody listens there"),
+        ("silence", silent, "300ms", "no answer within 300ms"),
+        ("no HTTP", babble.address, "300ms", "no answer within 300ms"),
+        (
+            "why not",
+            no_length.address,
+            "60s",
+            "503: keys: none[2J yet",
+        ),
     ] {
         let url = format!("http://{address}");
-        let asked = health(&["--url", &url, "--timeout", "300ms"]);
+        let asked = health(&["--url", &url, "--timeout", timeout]);
         assert_eq!((asked.code, asked.stdout.as_str()), (Some(1), ""), "{case}");
         assert!(asked.stderr.contains(said), "{case}: {}", asked.stderr);
         assert_eq!(asked.stderr.lines().count(), 1, "{case}");
