@@ -79,7 +79,7 @@ fn o5_after_the_drain_delay_the_process_ends_by_itself() {
 #[test]
 fn o5_sigterm_lets_a_running_request_finish() {
     let held = Held::start();
-    let mut proxy = held.proxy("grace_period = \"3s\"\nshutdown_timeout = \"1s\"");
+    let mut proxy = held.proxy("grace_period = \"6s\"\nshutdown_timeout = \"1s\"");
     let mut idle = Connection::open(proxy.address);
     assert_eq!(idle.request(get_bytes("/", "")).status, 200);
     let mut running = held.running(&proxy);
@@ -100,17 +100,14 @@ fn o5_sigterm_lets_a_running_request_finish() {
     assert_eq!(proxy.wait(), Some(0));
     // The framework waits for the whole grace period, also when nothing runs any more.
     let took = started.elapsed();
-    assert!(
-        took >= Duration::from_secs(2) && took < Duration::from_secs(20),
-        "{took:?}"
-    );
+    assert!(took >= Duration::from_secs(5), "{took:?}");
 }
 
 /// Left alone the signal would end it at once.
 #[test]
 fn o5_sigquit_ends_the_process_as_sigterm_does() {
     let held = Held::start();
-    let mut proxy = held.proxy("grace_period = \"1s\"\nshutdown_timeout = \"1s\"");
+    let mut proxy = held.proxy("grace_period = \"6s\"\nshutdown_timeout = \"1s\"");
     let mut running = held.running(&proxy);
     proxy.signal("QUIT");
     while TcpStream::connect(proxy.address).is_ok() {

@@ -262,7 +262,7 @@ fn o5_sigterm_lets_a_running_request_finish_behind_a_header_and_tls() {
         "https = [{{ address = \"@PROXY@\", {}, proxy_protocol = true }}]\n{TRUSTED}",
         pair("app")
     );
-    let routes = "default_access = \"public\"\n[runtime]\ngrace_period = \"3s\"\nshutdown_timeout = \"1s\"\n";
+    let routes = "default_access = \"public\"\n[runtime]\ngrace_period = \"6s\"\nshutdown_timeout = \"1s\"\n";
     let config = config(app.address, routes);
     let mut proxy = Proxy::start(&config.replacen("http = [\"@PROXY@\"]", &tls, 1));
     let stream = start(proxy.address, V1);
