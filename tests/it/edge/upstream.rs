@@ -31,7 +31,7 @@ fn an_app_that_is_silent_times_out() {
         ok(stream)
     });
     let config = config(app.address, "default_access = \"public\"\n");
-    let proxy = Proxy::start(&config.replace("[chat]", "read_timeout = \"1s\"\n[chat]"));
+    let proxy = Proxy::start(&config.replace("[chat]", "read_timeout = \"3s\"\n[chat]"));
     assert_eq!(get(proxy.address, "/", "").status, 200);
     let response = get(proxy.address, "/slow", "");
     assert_eq!(snapshot(&response), UPSTREAM_TIMEOUT);

@@ -152,7 +152,7 @@ fn several_servers_are_checked_by_connections_without_a_word() {
     let silent = Front::silent();
     let front = Front::tls(Certificate::App, &[], app.address);
     let lines = format!(
-        "ca = {:?}\nserver_name = \"app.internal\"\nhealth = {{ interval = \"1s\", timeout = \"1s\", unhealthy_after = 1 }}",
+        "ca = {:?}\nserver_name = \"app.internal\"\nhealth = {{ interval = \"5s\", timeout = \"5s\", unhealthy_after = 1 }}",
         key_file("upstreams/ca.pem")
     );
     let servers = [https(front.address), https(silent.address)];
