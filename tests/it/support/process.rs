@@ -39,6 +39,17 @@ pub(crate) fn cpu(id: u32) -> u64 {
         .sum()
 }
 
+/// What this process may have at most, soft and hard, by the name in `/proc/self/limits`.
+pub(crate) fn limits(name: &str) -> [u64; 2] {
+    let limits = fs::read_to_string("/proc/self/limits").unwrap();
+    let line = limits.lines().find_map(|line| line.strip_prefix(name));
+    let mut values = line.unwrap().split_whitespace();
+    [(); 2].map(|()| match values.next().unwrap() {
+        "unlimited" => u64::MAX,
+        value => value.parse().unwrap(),
+    })
+}
+
 fn status(id: u32, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
     let line = status
