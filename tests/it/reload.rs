@@ -345,11 +345,8 @@ fn o5_reloads_under_load_fail_no_request_and_each_is_judged_by_one_configuration
     );
     // The answer's names are those of the request.
     assert_eq!(*answers.lock().unwrap(), counts);
-    let count = |outcome: &str| {
-        let series = format!("outcome=\"{outcome}\",route=\"/{{*rest}}\",site=\"default\"");
-        proxy.metric(&format!("requests_total{{{series}}}"))
-    };
-    assert_eq!(count("forwarded"), seen.len() as u64);
+    let series = r#"requests_total{outcome="forwarded",route="/{*rest}",site="default"}"#;
+    proxy.wait_for_metric(series, seen.len() as u64);
 }
 
 /// A configuration under which requests run.

@@ -169,7 +169,7 @@ fn a_host_of_no_site_is_refused_before_anything_is_looked_at() {
     assert_eq!(seen.len(), 1);
     assert_identity(&seen[0], "42");
     let series = "requests_total{outcome=\"unknown_host\",route=\"none\",site=\"none\"}";
-    assert_eq!(world.proxy.metric(series), 5);
+    world.proxy.wait_for_metric(series, 5);
 }
 
 #[test]

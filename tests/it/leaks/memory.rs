@@ -76,7 +76,9 @@ fn a_reload_wipes_the_secrets_that_it_replaces() {
     assert_eq!(get(proxy.address, "/_chat/usersig", &token).status, 200);
     let [inner, _] = signing_states(&new_key);
     assert!(count(&proxy, &[&inner]).unwrap()[0] > 0);
-    assert_eq!(count(&proxy, &old).unwrap(), [0; 4]);
+    // They go with the last task that still has them.
+    let are_gone = |_| count(&proxy, &old).unwrap() == [0; 4];
+    assert!((0..100).any(are_gone), "{:?}", count(&proxy, &old));
 }
 
 /// The state that SHA-256 begins with (FIPS 180-4, 5.3.3).

@@ -105,6 +105,8 @@ fn a_site_that_is_gone_kicks_nobody_and_goes_on_when_it_is_back() {
 
     world.proxy.remove("sites.d/b.toml");
     world.reload(2);
+    // An attempt that was under way may still arrive.
+    world.wait_for_checks(2);
     world.chat.seen();
     // The first pauses of its retries are 1 s and 2 s; two checkers are at work after a reload.
     world.wait_for_checks(8);
