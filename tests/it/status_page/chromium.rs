@@ -108,8 +108,7 @@ fn a_page_of_another_origin_can_neither_read_nor_frame_it() {
          frame.src = 'http://{ops}/status'; document.body.append(frame) }})"
     );
     browser.run(&page, &frame);
-    let complaints = browser.complaints().join("\n");
-    assert!(complaints.contains("frame-ancestors"), "{complaints}");
+    browser.wait_for_complaint("frame-ancestors");
     // Its own page is read by itself.
     let own = browser.open(&format!("http://{ops}/status"));
     browser.wait_for_text(&own, "#connection", "live");

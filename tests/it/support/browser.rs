@@ -124,14 +124,20 @@ impl Browser {
 
     /// What an expression comes to in a window.
     pub(crate) fn run(&mut self, window: &Window, expression: &str) -> Value {
+        let value = self.try_run(window, expression);
+        value.unwrap_or_else(|error| panic!("{expression}: {error}"))
+    }
+
+    /// The same; an error is the browser's own, as where the page goes while it is asked.
+    fn try_run(&mut self, window: &Window, expression: &str) -> Result<Value, Value> {
         let parameters =
             json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
-        let mut answer = self.tell(window, "Runtime.evaluate", parameters);
+        let mut answer = self.try_call(Some(&window.session), "Runtime.evaluate", parameters)?;
         assert!(
             answer["exceptionDetails"].is_null(),
             "{expression}: {answer}"
         );
-        answer["result"]["value"].take()
+        Ok(answer["result"]["value"].take())
     }
 
     /// Waits until an expression is true in a window.
@@ -140,14 +146,10 @@ impl Browser {
         let guarded =
             format!("(() => {{ try {{ return !!({expression}) }} catch {{ return false }} }})()");
         let started = Instant::now();
-        while self.run(window, &guarded) != json!(true) {
+        while self.try_run(window, &guarded) != Ok(json!(true)) {
             if started.elapsed() > HANG {
-                let text = self.run(window, "document.body.innerText");
-                panic!(
-                    "never {expression}: {}\n{:?}",
-                    text.as_str().unwrap_or_default(),
-                    self.complaints()
-                );
+                let text = self.try_run(window, "document.body.innerText");
+                panic!("never {expression}: {text:?}\n{:?}", self.complaints());
             }
             thread::park_timeout(POLL);
         }
@@ -207,6 +209,15 @@ impl Browser {
         self.run(window, "getComputedStyle(document.body).backgroundColor")
     }
 
+    /// Waits until a window complains with this text.
+    pub(crate) fn wait_for_complaint(&mut self, text: &str) {
+        let started = Instant::now();
+        while !self.complaints().join("\n").contains(text) {
+            assert!(started.elapsed() < HANG, "{:?}", self.complaints());
+            thread::park_timeout(POLL);
+        }
+    }
+
     /// What the windows complained about so far, in the console and of scripts.
     pub(crate) fn complaints(&mut self) -> Vec<String> {
         self.drain();
@@ -263,6 +274,16 @@ impl Browser {
     }
 
     fn call(&mut self, session: Option<&str>, method: &str, parameters: Value) -> Value {
+        let answer = self.try_call(session, method, parameters);
+        answer.unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    fn try_call(
+        &mut self,
+        session: Option<&str>,
+        method: &str,
+        parameters: Value,
+    ) -> Result<Value, Value> {
         self.last_id += 1;
         let mut command = json!({ "id": self.last_id, "method": method, "params": parameters });
         if let Some(session) = session {
@@ -279,8 +300,10 @@ impl Browser {
                 .recv_timeout(HANG)
                 .unwrap_or_else(|error| panic!("{method}: {error}"));
             if message["id"] == self.last_id {
-                assert!(message["error"].is_null(), "{method}: {message}");
-                return message["result"].take();
+                return match message["error"].take() {
+                    Value::Null => Ok(message["result"].take()),
+                    error => Err(error),
+                };
             }
             self.events.push(message);
         }
