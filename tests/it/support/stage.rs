@@ -5,10 +5,12 @@ use std::io::Write;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use serde_json::json;
 
 use super::app::{Recorded, read_request};
+use super::client::HANG;
 use super::proxy::free_address;
 
 /// What the app does with a request.
@@ -70,7 +72,15 @@ impl Stage {
 
     /// Listens at its address, after a [stop](Self::stop).
     pub(crate) fn start_again(&self) {
-        let listener = TcpListener::bind(self.address).unwrap();
+        let started = Instant::now();
+        // Somebody's process may have the port for a moment.
+        let listener = loop {
+            match TcpListener::bind(self.address) {
+                Ok(listener) => break listener,
+                Err(error) => assert!(started.elapsed() < HANG, "{error}"),
+            }
+            thread::yield_now();
+        };
         self.shared.state.lock().unwrap().is_down = false;
         let shared = self.shared.clone();
         *self.listening.lock().unwrap() = Some(thread::spawn(move || shared.listen(&listener)));
