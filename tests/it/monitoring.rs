@@ -142,9 +142,9 @@ fn every_expression_of_the_dashboard_names_series_that_exist() {
     assert_eq!(shown, all, "every series is shown somewhere");
 }
 
-/// The table of the README and that of the guide name every series, with its labels, and no other.
+/// The table of the guide names every series, with its labels, and no other.
 #[test]
-fn the_tables_of_metrics_name_every_series_with_its_labels() {
+fn the_table_of_metrics_names_every_series_with_its_labels() {
     let series = Series::of(&with_everything());
     let guide = read("src/guide/operating.md");
     let mut found = BTreeSet::new();
