@@ -35,7 +35,7 @@ impl InjectedNames {
 /// Decides which request headers a client may not send, and which it may not have dropped.
 pub(super) struct Stripper {
     ours: BTreeSet<String>,
-    /// Of the names that are ours, reserved or a token's.
+    /// Of the names that are ours or reserved.
     initials: Initials,
     /// The headers that may carry the session token, and what they fold to.
     tokens: Vec<(HeaderName, String)>,
@@ -55,9 +55,8 @@ impl Stripper {
         let others = others.filter(|name| !is_token(name));
         let ours: BTreeSet<_> = others.chain(names.headers()).collect();
         let initials = |set: Initials, name: &String| set.with(name.as_bytes());
-        let sought = ours.iter().chain(tokens.iter().map(|(_, folded)| folded));
         Self {
-            initials: sought.fold(Initials::RESERVED, initials),
+            initials: ours.iter().fold(Initials::RESERVED, initials),
             ours,
             tokens,
         }
@@ -83,10 +82,9 @@ impl Stripper {
             .keys()
             .filter(|name| {
                 let bytes = name.as_str().as_bytes();
-                self.initials.has_that_of(bytes) && {
-                    let folded = Folded::of(bytes);
-                    self.is_ours_alone(&folded) || self.is_alias_of_token(name, &folded)
-                }
+                let may_be_ours = self.initials.has_that_of(bytes);
+                may_be_ours && self.is_ours_alone(&Folded::of(bytes))
+                    || self.is_alias_of_token(name)
             })
             .cloned()
             .collect()
@@ -120,8 +118,16 @@ impl Stripper {
     }
 
     /// Whether an app could read the session token from a header that we do not look into.
-    fn is_alias_of_token(&self, name: &HeaderName, folded: &Folded) -> bool {
-        let is_like = |(_, token): &(HeaderName, String)| token == folded.as_str();
+    fn is_alias_of_token(&self, name: &HeaderName) -> bool {
+        let bytes = name.as_str().as_bytes();
+        let is_outer = |byte: Option<&u8>| byte.is_some_and(|byte| !byte.is_ascii_alphanumeric());
+        let is_trimmed = is_outer(bytes.first()) || is_outer(bytes.last());
+        // Only those of a length that it could fold to are folded: one comparison for most headers of a request.
+        let is_like = |(token, folded): &(HeaderName, String)| {
+            (bytes.len() == folded.len() || is_trimmed)
+                && token != name
+                && Folded::of(bytes).as_str() == folded
+        };
         self.tokens.iter().any(is_like) && !self.tokens.iter().any(|(token, _)| token == name)
     }
 }
