@@ -293,7 +293,8 @@ impl ProxyHttp for UserSigProxy {
                 }
                 ctx.answered = Some(response.status);
                 ctx.site()?.end_session(response.status, ctx).await;
-                if answer::has_no_body(session, response) {
+                let method = &session.req_header().method;
+                if login_body::has_no_body(method, response.status, &response.headers) {
                     self.note_end_of_answer(session, ctx);
                 }
                 Ok(())

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
-use http::{Method, StatusCode, Version};
+use http::header::{ACCEPT_ENCODING, HeaderValue, TRANSFER_ENCODING};
+use http::{StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
@@ -34,17 +34,6 @@ pub(super) struct HeldBody {
     rule: Arc<AnswerRule>,
     /// The login that the header already told; without it, the token is in the body.
     user: Option<User>,
-}
-
-/// Whether an answer ends with its header (RFC 9110 section 6.4.1), as far as that shows.
-pub(super) fn has_no_body(session: &Session, response: &ResponseHeader) -> bool {
-    let is_empty = |length: &HeaderValue| length == "0";
-    session.req_header().method == Method::HEAD
-        || matches!(
-            response.status,
-            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
-        )
-        || response.headers.get(CONTENT_LENGTH).is_some_and(is_empty)
 }
 
 impl UserSigProxy {

@@ -28,6 +28,10 @@ impl UserSigProxy {
     /// Takes note that the app has said all. Of a request that is still open its line is written now: its client may never end it,
     /// and then nothing more is heard of it.
     pub(super) fn note_end_of_answer(&self, session: &mut Session, ctx: &mut RequestContext) {
+        // An empty body may follow a header that says so.
+        if ctx.is_told {
+            return;
+        }
         let Some((open, site)) = OpenRequest::of(session).zip(ctx.site.as_ref()) else {
             return;
         };

@@ -96,7 +96,7 @@ impl LoginBody {
         limit: usize,
     ) -> Result<Self, Untouched> {
         let length = content_length(headers);
-        if method == Method::HEAD || has_no_body(status) || length == Some(0) {
+        if has_no_body(method, status, headers) {
             return Err(Untouched::NoBody);
         }
         if status == StatusCode::PARTIAL_CONTENT || headers.contains_key(CONTENT_RANGE) {
@@ -239,13 +239,17 @@ fn undecodable(error: io::Error) -> Undecodable {
     }
 }
 
-fn has_no_body(status: StatusCode) -> bool {
+/// Whether an answer ends with its header (RFC 9110 section 6.4.1), as far as that shows.
+pub(super) fn has_no_body(method: &Method, status: StatusCode, headers: &HeaderMap) -> bool {
     let is_empty_by_rule = [
         StatusCode::NO_CONTENT,
         StatusCode::RESET_CONTENT,
         StatusCode::NOT_MODIFIED,
     ];
-    status.is_informational() || is_empty_by_rule.contains(&status)
+    method == Method::HEAD
+        || status.is_informational()
+        || is_empty_by_rule.contains(&status)
+        || content_length(headers) == Some(0)
 }
 
 /// Whether the transport has left a coding on the body: it undoes `chunked` only.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::logout::{request, session};
 use crate::support::figures::say;
 use crate::support::proxy::{CHAT_KEY, SDK_APP_ID};
 use crate::support::redis::{self, Redis};
@@ -57,18 +58,6 @@ fn app() -> App {
     App::answering(format!(
         "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{TAKEN}"
     ))
-}
-
-fn session(user: &str) -> String {
-    use std::sync::atomic::{AtomicU32, Ordering};
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let jti = NEXT.fetch_add(1, Ordering::Relaxed).to_string();
-    sign(&json!({ "sub": user, "exp": now() + 600, "jti": jti }))
-}
-
-fn request(method: &str, path: &str, token: &str) -> String {
-    let token = authorization(token);
-    format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{token}\r\n")
 }
 
 fn ask(node: &Proxy, token: &str) -> Response {

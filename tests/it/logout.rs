@@ -679,13 +679,13 @@ on_success = "kick"
 }
 
 /// A session like no other: the same user logs in several times within a second.
-fn session(user: &str) -> String {
+pub(crate) fn session(user: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let jti = NEXT.fetch_add(1, Ordering::Relaxed).to_string();
     sign(&json!({ "sub": user, "exp": now() + 600, "jti": jti }))
 }
 
-fn request(method: &str, path: &str, token: &str) -> String {
+pub(crate) fn request(method: &str, path: &str, token: &str) -> String {
     let token = authorization(token);
     format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{token}\r\n")
 }

@@ -10,7 +10,7 @@ use super::{World, assert_failures, settings};
 use crate::reload::{GENERATION, REFUSED};
 use crate::support::load::{CLOSED, Plan, REFUSED as NOT_TAKEN};
 use crate::support::stage::Stage;
-use crate::support::tls::{KEYS, client, connect};
+use crate::support::tls::{client, connect, put_certificate};
 use crate::support::{Connection, Proxy, get};
 
 #[test]
@@ -60,16 +60,7 @@ fn a_configuration_that_is_garbage_changes_nothing_for_anybody() {
 #[test]
 fn a_certificate_that_expired_turns_new_connections_away_until_it_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
-    let put = |name: &str| {
-        for (from, to) in [
-            (format!("{name}.pem"), "chain.pem"),
-            (format!("{name}.private.pem"), "key.pem"),
-        ] {
-            let draft = folder.path().join("draft");
-            fs::copy(format!("{KEYS}/{from}"), &draft).unwrap();
-            fs::rename(draft, folder.path().join(to)).unwrap();
-        }
-    };
+    let put = |name: &str| put_certificate(name, folder.path());
     put("app");
     let path = folder.path().display();
     let listen = format!(

@@ -15,7 +15,7 @@ use super::{FORGED, ask, behind, https, told};
 use crate::edge::http2::{exchange, talk_over, try_exchange};
 use crate::edge::websocket::{ATTEMPTS, echo, upgrade};
 use crate::edge::{assert_identity, assert_no_identity, get_bytes};
-use crate::support::tls::{KEYS, certificate, client, connect, pair};
+use crate::support::tls::{KEYS, certificate, client, connect, pair, put_certificate};
 use crate::support::tokens::{bearer, session};
 use crate::support::{App, Connection, Proxy, get};
 
@@ -126,16 +126,7 @@ fn the_certificate_that_covers_the_name_is_served() {
 #[test]
 fn a_certificate_is_replaced_without_a_restart() {
     let folder = tempfile::tempdir().unwrap();
-    let put = |name: &str| {
-        for (from, to) in [
-            (format!("{name}.pem"), "chain.pem"),
-            (format!("{name}.private.pem"), "key.pem"),
-        ] {
-            let draft = folder.path().join("draft");
-            fs::copy(format!("{KEYS}/{from}"), &draft).unwrap();
-            fs::rename(draft, folder.path().join(to)).unwrap();
-        }
-    };
+    let put = |name: &str| put_certificate(name, folder.path());
     put("app");
     let path = folder.path().display();
     let app = App::start();

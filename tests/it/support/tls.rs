@@ -1,7 +1,9 @@
 //! A TLS client with rustls, and the certificates of `tests/keys/tls`.
 
+use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::crypto::ring::default_provider;
@@ -20,6 +22,18 @@ pub(crate) type TlsStream = StreamOwned<ClientConnection, TcpStream>;
 /// `certificate` and `key` of a listener.
 pub(crate) fn pair(name: &str) -> String {
     format!("certificate = \"{KEYS}/{name}.pem\", key = \"{KEYS}/{name}.private.pem\"")
+}
+
+/// Puts a certificate of [`KEYS`] and its key into a folder, as `chain.pem` and `key.pem`, in the place of others.
+pub(crate) fn put_certificate(name: &str, folder: &Path) {
+    for (from, to) in [
+        (format!("{name}.pem"), "chain.pem"),
+        (format!("{name}.private.pem"), "key.pem"),
+    ] {
+        let draft = folder.join("draft");
+        fs::copy(format!("{KEYS}/{from}"), &draft).unwrap();
+        fs::rename(draft, folder.join(to)).unwrap();
+    }
 }
 
 pub(crate) fn certificate(name: &str) -> CertificateDer<'static> {
