@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use tokio::net::TcpSocket;
 
 use crate::cli::sandbox::reply;
 use crate::cli::{CliError, load, run};
@@ -34,6 +37,19 @@ struct Addresses {
     sandbox: SocketAddr,
 }
 
+impl Addresses {
+    /// Prints what to try as soon as all of it answers: the services start in no order.
+    fn announce(&self) {
+        for address in [self.proxy, self.ops, self.app, self.sandbox] {
+            while TcpStream::connect(address).is_err() {
+                thread::sleep(LOOK_EVERY);
+            }
+        }
+        // An error means that nobody reads.
+        let _ = writeln!(io::stdout(), "{}", instructions(self));
+    }
+}
+
 impl Demo {
     pub(super) fn run(self) -> Result<(), CliError> {
         if !self.listen.ip().is_loopback() {
@@ -41,12 +57,13 @@ impl Demo {
             return Err(CliError::Refused(text.to_owned()));
         }
         check_addresses([&self.listen])?;
-        let [ops, app, chat] = free_addresses()?;
+        let held = [hold()?, hold()?, hold()?];
+        let [ops, app, chat] = held.each_ref().map(TcpSocket::local_addr);
         let addresses = Addresses {
             proxy: self.listen,
-            ops,
-            app,
-            sandbox: chat,
+            ops: ops?,
+            app: app?,
+            sandbox: chat?,
         };
         let config = demo_config(&addresses)?;
         run::start_logging(&config)?;
@@ -59,7 +76,7 @@ impl Demo {
             });
         }
         runner.add_proxy(config, None)?;
-        writeln!(io::stdout(), "{}", instructions(&addresses))?;
+        thread::spawn(move || addresses.announce());
         runner.run();
         Ok(())
     }
@@ -119,12 +136,13 @@ fn instructions(addresses: &Addresses) -> String {
         .replace("{ops}", &addresses.ops.to_string())
 }
 
-/// All are held until the last is chosen, so that no two are the same.
-fn free_addresses() -> io::Result<[SocketAddr; 3]> {
-    let hold = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let held = [hold()?, hold()?, hold()?];
-    let [first, second, third] = held.each_ref().map(TcpListener::local_addr);
-    Ok([first?, second?, third?])
+/// A free port that nobody else is given as long as the socket lives: it is bound and does not listen, so that the service
+/// can listen there beside it.
+fn hold() -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+    Ok(socket)
 }
 
 /// A folder of this process alone that goes when the value does.
@@ -146,6 +164,7 @@ impl Drop for Folder {
     }
 }
 
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Of the sandbox's paths those of a client, who is believed for its UserSig alone.
 const CLIENT_PATHS: [&str; 3] = ["/sandbox/login", "/sandbox/send", "/sandbox/events"];
 const QUICKSTART: &str = include_str!("../../conf/quickstart.toml");

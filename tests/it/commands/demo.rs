@@ -21,11 +21,12 @@ struct Demo {
 }
 
 impl Demo {
+    /// Starts it and waits for what it prints once all of it answers.
     fn start() -> Self {
         let temporary = TempDir::new().unwrap();
         // Not every fresh machine has CA certificates.
         let no_certificates = TempDir::new().unwrap();
-        let (process, address) = Background::listening(|listen| {
+        let (mut process, address) = Background::listening(|listen| {
             let mut command = program(["demo", "--listen", listen]);
             command
                 .env("TMPDIR", temporary.path())
@@ -33,6 +34,7 @@ impl Demo {
                 .env("SSL_CERT_DIR", no_certificates.path());
             command
         });
+        process.wait_until_it_prints("to this terminal.\n");
         Self {
             process,
             address,
@@ -58,13 +60,7 @@ fn the_demos_lines_answer_as_printed_and_ctrl_c_leaves_nothing() {
         address,
         temporary,
     } = Demo::start();
-    let printed = demo.stdout();
-    assert!(
-        printed.trim_end().ends_with("to this terminal."),
-        "not all was printed: {printed}"
-    );
-
-    let steps = steps(&printed);
+    let steps = steps(&demo.stdout());
     assert!(steps.len() >= 18, "{steps:?}");
     // What Chat is asked about, before and after the logout, is what the login answers brought.
     for name in ["SIG", "NEW"] {

@@ -130,6 +130,15 @@ impl Background {
         true
     }
 
+    /// Waits until its standard output holds this.
+    pub(crate) fn wait_until_it_prints(&mut self, text: &str) {
+        while !self.stdout().contains(text) {
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "it ended: {}", self.stderr());
+            thread::park_timeout(POLL);
+        }
+    }
+
     /// Asks it to end with SIGINT, as Ctrl-C does, and gives its exit code.
     pub(crate) fn interrupt(&mut self) -> Option<i32> {
         process::signal(self.child.id(), "INT");
