@@ -13,6 +13,8 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use pingora::server::Server;
@@ -114,10 +116,23 @@ pub(super) fn load_key_sets(workshop: &Workshop) -> io::Result<()> {
     Ok(())
 }
 
-/// Waits for the listeners of the old process; ends this one when they do not come within seconds.
+/// Waits for the listeners of the old process; ends this one when they do not come within seconds. Says so as soon as it waits
+/// indeed: whom the signal reaches before that hands nothing over.
 pub(super) fn receive(server: &mut Server, socket: &Path) {
-    tracing::info!(socket = %socket.display(), "waiting for the listeners: send SIGQUIT to the old process");
-    server.bootstrap();
+    let have_come = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !have_come.load(Ordering::Relaxed) {
+                if is_awaited(socket) {
+                    tracing::info!(socket = %socket.display(), "waiting for the listeners: send SIGQUIT to the old process");
+                    return;
+                }
+                thread::sleep(LOOK_EVERY);
+            }
+        });
+        server.bootstrap();
+        have_come.store(true, Ordering::Relaxed);
+    });
     tracing::info!("the listeners were taken over");
 }
 

@@ -13,7 +13,7 @@ use crate::support::keys::{KeyServer, Signer, answer, jwks};
 use crate::support::process;
 use crate::support::program::{finish, program};
 use crate::support::tokens::{authorization, session};
-use crate::support::{App, Connection, Proxy, config, get, send};
+use crate::support::{App, Connection, Done, Proxy, config, get, send};
 
 /// A proxy in front of `app` with an upgrade socket in `home`; Chat takes every kick.
 fn settings(app: &App, chat: &App, home: &TempDir) -> String {
@@ -74,6 +74,7 @@ fn o5_an_upgrade_under_load_fails_no_request() {
                 })
             })
             .collect();
+        let _done = Done(&is_over);
         let mut old = proxy.upgrade();
         assert_eq!(old.wait().unwrap().code(), Some(0));
         // From here on there is the new one only.
@@ -83,7 +84,6 @@ fn o5_an_upgrade_under_load_fails_no_request() {
         {
             thread::yield_now();
         }
-        is_over.store(true, Ordering::Relaxed);
     });
     assert_eq!(get(proxy.ops, "/readyz", "").status, 200);
     let forwarded = r#"requests_total{outcome="forwarded",route="default",site="default"}"#;

@@ -106,7 +106,7 @@ fn the_server_with_the_fewest_requests_is_next_where_that_is_asked_for() {
     release.send(()).unwrap();
     assert_eq!(held.read_response(false).unwrap().text(), "slow");
     // The load of a request ends with it.
-    held.request("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    proxy.wait_for_metric("requests_in_flight", 0);
     let names = answers();
     assert_eq!(count(&names, "slow"), 5, "{names:?}");
 }
