@@ -115,6 +115,8 @@ pub struct Site {
 pub struct Runtime {
     /// Worker threads; `None` is one for each core.
     pub threads: Option<NonZeroUsize>,
+    /// How many client connections may be open at the same time; `None` is as many as the process has descriptors for.
+    pub max_connections: Option<NonZeroUsize>,
     /// How many requests may be under way at the same time.
     pub max_requests: NonZeroUsize,
     /// The largest request body in bytes, declared or streamed; an upgraded connection has no such limit.

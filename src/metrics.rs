@@ -6,6 +6,7 @@
 mod audit;
 mod certificates;
 mod config;
+mod connections;
 mod in_flight;
 mod key_sets;
 mod labels;
@@ -26,6 +27,7 @@ use prometheus::{Encoder, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncode
 
 pub use self::audit::AuditMetrics;
 pub use self::config::ConfigMetrics;
+pub use self::connections::ConnectionMetrics;
 pub use self::in_flight::{InFlight, Place};
 pub use self::key_sets::KeySetMetrics;
 pub use self::outcomes::{AnswerOutcome, KickOutcome, Outcome};
@@ -45,6 +47,7 @@ pub struct Metrics {
     registry: Registry,
     requests: requests::RequestMetrics,
     in_flight: InFlight,
+    connections: ConnectionMetrics,
     verifications: IntCounterVec,
     lookups: IntCounterVec,
     evictions: IntCounterVec,
@@ -71,6 +74,7 @@ impl Metrics {
         let registry = Registry::new();
         let metrics = Self {
             in_flight: InFlight::new(&registry)?,
+            connections: ConnectionMetrics::new(&registry)?,
             key_sets: KeySetMetrics::new(&registry)?,
             config: ConfigMetrics::new(&registry)?,
             rest_calls: RestCallMetrics::new(&registry)?,
@@ -228,6 +232,11 @@ impl Metrics {
     /// The number of requests that are under way.
     pub fn in_flight(&self) -> &InFlight {
         &self.in_flight
+    }
+
+    /// The series of client connections.
+    pub fn connections(&self) -> &ConnectionMetrics {
+        &self.connections
     }
 
     /// The series of the configuration.

@@ -2,6 +2,7 @@
 //!
 //! The only module that knows both. Pingora's own configuration is rendered here in memory and never read from a file.
 
+mod admission;
 mod app;
 mod audit;
 mod certificates;
@@ -45,11 +46,13 @@ use crate::proxy::{ForwardingRules, MAX_ATTEMPTS, RootsError, UserSigProxy};
 use crate::state::local::StoreError;
 use crate::state::redis::TlsError;
 use crate::traces::ExporterError;
+use admission::Admission;
 pub use app::{Feed, Piece, Reply};
 use certificates::CertificateStore;
 use fleet::Connection;
 pub use live::{Fault, Live, Published, fetch_key_sets, prove};
 use ops::{Ops, Readiness, Sampler};
+use proxy_protocol::ProxyProtocol;
 pub use reload::ConfigFiles;
 use reload::Reloader;
 use shutdown::Shutdown;
@@ -141,6 +144,7 @@ impl Runner {
     pub fn new(runtime: &Runtime, listeners_from: ListenersFrom) -> Self {
         // Before anything speaks TLS. An error means that there is one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        admission::raise_descriptors();
         let threads = match runtime.threads {
             Some(threads) => threads.get(),
             None => thread::available_parallelism().map_or(1, usize::from),
@@ -209,6 +213,11 @@ impl Runner {
         let (listen, ops_address) = (config.listen.clone(), config.ops);
         let options = server_options(&config.runtime);
         let patience = config.runtime.downstream_read_timeout;
+        let admission = Admission::new(
+            &config.runtime,
+            metrics.connections().clone(),
+            ProxyProtocol::new(&listen),
+        );
         let reloader = Reloader::start(
             workshop.clone(),
             certificates.clone(),
@@ -240,8 +249,8 @@ impl Runner {
         let proxy = UserSigProxy::new(workshop.sites.clone(), metrics, forwarding, audit)
             .traced(traces.clone().map(|traces| traces as _));
         let conf = &self.server.configuration;
-        let mut service =
-            listeners::service(conf, proxy, (options, patience), &listen, &certificates)?;
+        let how = (options, patience, admission);
+        let mut service = listeners::service(conf, proxy, how, &listen, &certificates)?;
         service.threads = Some(self.threads);
         self.server.add_service(service);
         self.add_background(reloader, store);

@@ -132,6 +132,7 @@ fn a_short_file_gets_the_documented_defaults() {
         config.runtime,
         Runtime {
             threads: None,
+            max_connections: None,
             max_requests: NonZeroUsize::new(10_000).unwrap(),
             max_body: 1 << 30,
             max_login_body: 1 << 20,
@@ -193,6 +194,7 @@ fn a_full_file_sets_everything() {
     assert_eq!(world.shown(&config.warnings), Vec::<String>::new());
     assert_eq!(shown(&config.listen), ["0.0.0.0:8080", "[::1]:8081"]);
     assert_eq!(config.runtime.threads.map(NonZeroUsize::get), Some(4));
+    assert_eq!(config.runtime.max_connections, NonZeroUsize::new(2000));
     assert_eq!(config.runtime.max_requests.get(), 500);
     assert_eq!(config.runtime.max_body, 2 << 20);
     assert_eq!(config.runtime.grace_period, Duration::ZERO);
@@ -483,6 +485,7 @@ http = ["0.0.0.0:8080", "[::1]:8081"]
 listen = "127.0.0.1:9191"
 [runtime]
 threads = 4
+max_connections = 2000
 max_requests = 500
 max_body = "2MiB"
 max_header_bytes = "32KiB"

@@ -1,4 +1,4 @@
-//! The proxy as a service on all its listeners: TCP, TLS and Unix sockets, with the PROXY protocol where it is asked for.
+//! The proxy as a service on all its listeners: TCP, TLS and Unix sockets.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io;
@@ -14,6 +14,7 @@ use pingora::apps::{HttpServerApp, HttpServerOptions, ServerApp};
 use pingora::listeners::ListenerConfig;
 use pingora::listeners::tls::TlsSettings;
 use pingora::protocols::Stream;
+use pingora::protocols::l4::stream::Stream as L4Stream;
 use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::ShutdownWatch;
 use pingora::server::configuration::ServerConf;
@@ -21,32 +22,26 @@ use pingora::services::listening::Service;
 use tokio::net::TcpSocket;
 
 use super::StartError;
+use super::admission::Admission;
 use super::certificates::CertificateStore;
-use super::proxy_protocol::ProxyProtocol;
 use super::versions::Versions;
 use crate::config::{Listen, ListenAddress, Listener, Transport};
 use crate::proxy::UserSigProxy;
 
-/// What handles a connection: first its PROXY header, then the proxy.
+/// What handles a connection: first its admission, then the proxy.
 pub(super) struct Connections<A> {
     app: Versions<A>,
-    proxy_protocol: Option<ProxyProtocol>,
+    admission: Arc<Admission>,
 }
 
 #[async_trait]
 impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Connections<A> {
     async fn process_new(
         self: &Arc<Self>,
-        mut stream: Stream,
+        stream: Stream,
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
-        // Over TLS it was taken before the handshake.
-        let is_plain = stream.get_ssl_digest().is_none();
-        if let Some(protocol) = self.proxy_protocol.as_ref().filter(|_| is_plain)
-            && protocol.admit(&mut *stream).await.is_err()
-        {
-            return None;
-        }
+        let stream = self.admit(stream).await?;
         self.app.process(stream, shutdown).await
     }
 
@@ -55,29 +50,38 @@ impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Connections<A> {
     }
 }
 
+impl<A> Connections<A> {
+    async fn admit(&self, stream: Stream) -> Option<Stream> {
+        // Over TLS it was admitted before the handshake.
+        if stream.get_ssl_digest().is_some() {
+            return Some(stream);
+        }
+        let mut plain = stream.into_any().downcast::<L4Stream>().ok()?;
+        self.admission.admit(&mut plain).await.ok()?;
+        Some(plain)
+    }
+}
+
 /// The service of the proxy; `patience` is for the first bytes of a connection and for each header.
 pub(super) fn service(
     conf: &Arc<ServerConf>,
     proxy: UserSigProxy,
-    (options, patience): (HttpServerOptions, Duration),
+    (options, patience, admission): (HttpServerOptions, Duration, Admission),
     listen: &Listen,
     certificates: &CertificateStore,
 ) -> Result<Service<Connections<HttpProxy<UserSigProxy>>>, StartError> {
     let mut app = http_proxy(conf, proxy);
     app.server_options = Some(options.clone());
-    let proxy_protocol = ProxyProtocol::new(listen);
+    let admission = Arc::new(admission);
     let connections = Connections {
         app: Versions::new(app, options, patience),
-        proxy_protocol: proxy_protocol.clone(),
+        admission: admission.clone(),
     };
     let mut service = Service::new("proxy".to_owned(), connections);
     for listener in &listen.listeners {
         service.add_listener(endpoint(listener, listen.unix_mode, certificates)?);
     }
-    if let Some(protocol) = proxy_protocol {
-        let callback = Arc::new(protocol);
-        service.endpoints().set_pre_tls_callback(callback);
-    }
+    service.endpoints().set_pre_tls_callback(admission);
     Ok(service)
 }
 

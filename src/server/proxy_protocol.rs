@@ -10,12 +10,8 @@ use std::io;
 use std::net::SocketAddr as InetAddr;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use pingora::listeners::PreTlsProcess;
 use pingora::protocols::l4::socket::SocketAddr;
-use pingora::protocols::l4::stream::Stream as L4Stream;
 use pingora::protocols::{GetSocketDigest, SocketDigest, UniqueID};
-use pingora::{Error, ErrorType, Result};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::timeout;
 
@@ -25,7 +21,6 @@ use crate::policy::{Peer, TrustedProxies};
 use crate::proxy::peer_of;
 
 /// Which listeners expect a header, and from whom it is taken.
-#[derive(Clone)]
 pub(super) struct ProxyProtocol {
     /// The listeners that expect none. Whatever is not one of them does, so that an address that nothing explains is
     /// not taken without.
@@ -116,15 +111,6 @@ impl ProxyProtocol {
     fn is_expected(&self, own: Option<&SocketAddr>) -> bool {
         let is_here = |listener: &ListenAddress| own.is_some_and(|own| is_at(listener, own));
         !self.without.iter().any(is_here)
-    }
-}
-
-#[async_trait]
-impl PreTlsProcess for ProxyProtocol {
-    async fn process(&self, stream: &mut L4Stream) -> Result<()> {
-        self.admit(stream).await.map_err(|refusal| {
-            Error::because(ErrorType::ReadError, "before the TLS handshake", refusal)
-        })
     }
 }
 

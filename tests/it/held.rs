@@ -39,8 +39,11 @@ fn idle_connections_cost_little_and_a_thousand_requests_are_under_way_beside_the
         ..Launch::default()
     };
     // However slow the machine is, nothing of this is given up.
-    let text = settings(&stage, "downstream_keepalive = \"1h\"\n")
-        .replace("[chat]\n", "read_timeout = \"1h\"\n[chat]\n");
+    let runtime = format!(
+        "downstream_keepalive = \"1h\"\nmax_connections = {}\n",
+        idle + active + 10
+    );
+    let text = settings(&stage, &runtime).replace("[chat]\n", "read_timeout = \"1h\"\n[chat]\n");
     let proxy = Proxy::launch(&text, launch);
     let (alice, request) = (
         bearer("alice"),

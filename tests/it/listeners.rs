@@ -2,6 +2,7 @@
 
 mod foreign;
 mod forwarded;
+mod many;
 mod proxy_protocol;
 mod tls;
 mod unix;

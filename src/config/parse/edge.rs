@@ -18,13 +18,13 @@ pub(super) fn runtime(root: &Table<'_>, folder: &Path) -> Runtime {
         let range = Duration::from_secs(least)..=DAY;
         table.duration_or(key, Duration::from_secs(default), range)
     };
+    let max_connections = table.integer_or("max_connections", 0, 0..=MAX_CONNECTIONS);
     let max_requests = table.integer_or("max_requests", 10_000, 1..=MAX_REQUESTS);
-    let max_requests = usize::try_from(max_requests)
-        .ok()
-        .and_then(NonZeroUsize::new);
+    let number = |number| usize::try_from(number).ok().and_then(NonZeroUsize::new);
     Runtime {
-        max_requests: max_requests.unwrap_or(NonZeroUsize::MAX),
-        threads: usize::try_from(threads).ok().and_then(NonZeroUsize::new),
+        max_connections: number(max_connections),
+        max_requests: number(max_requests).unwrap_or(NonZeroUsize::MAX),
+        threads: number(threads),
         max_body: table.size_or("max_body", GIB, 0..=1024 * GIB),
         max_login_body: bytes("max_login_body", 1024 * KIB, 64 * 1024 * KIB),
         max_header_bytes: bytes("max_header_bytes", 64 * KIB, MAX_HEADER_BYTES),
@@ -61,6 +61,7 @@ pub(super) fn log(root: &Table<'_>) -> Log {
 
 const RUNTIME_KEYS: &[&str] = &[
     "threads",
+    "max_connections",
     "max_requests",
     "max_body",
     "max_login_body",
@@ -89,6 +90,7 @@ const GIB: u64 = 1 << 30;
 const MAX_SOCKET_PATH: usize = 107;
 const DAY: Duration = Duration::from_secs(86_400);
 /// More than a process can have sockets.
+const MAX_CONNECTIONS: u64 = 1 << 20;
 const MAX_REQUESTS: u64 = 1 << 20;
 /// Half of what Pingora reads at all.
 const MAX_HEADER_BYTES: u64 = 512 * KIB;

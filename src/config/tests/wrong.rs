@@ -436,6 +436,14 @@ ops.listen = "10.0.0.1:9090"
         ],
     },
     Row {
+        name: "more connections than there can be",
+        from: "[routes]",
+        to: r#"[runtime]
+max_connections = 2000000
+[routes]"#,
+        errors: &["15:19: runtime.max_connections: must be from 0 to 1048576"],
+    },
+    Row {
         name: "a negative number of threads",
         from: "[routes]",
         to: r#"[runtime]

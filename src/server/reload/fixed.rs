@@ -17,6 +17,7 @@ pub(super) struct Fixed {
     listen: ListenShape,
     ops: SocketAddr,
     threads: Option<NonZeroUsize>,
+    max_connections: Option<NonZeroUsize>,
     /// HTTP/1.1 follows the file, HTTP/2 the start.
     keepalive: Duration,
     /// Bodies and answers follow the file, headers the start.
@@ -40,6 +41,7 @@ impl Fixed {
             listen: config.listen.shape(),
             ops: config.ops,
             threads: runtime.threads,
+            max_connections: runtime.max_connections,
             keepalive: runtime.downstream_keepalive,
             read_timeout: runtime.downstream_read_timeout,
             drain_delay: runtime.drain_delay,
@@ -66,6 +68,10 @@ impl Fixed {
             ("listen", self.listen == other.listen),
             ("ops.listen", self.ops == other.ops),
             ("runtime.threads", self.threads == other.threads),
+            (
+                "runtime.max_connections",
+                self.max_connections == other.max_connections,
+            ),
             (
                 "runtime.downstream_keepalive (for HTTP/2)",
                 self.keepalive == other.keepalive,

@@ -22,7 +22,7 @@ fn without_descriptors_who_is_connected_is_served_and_others_wait() {
         through: &["prlimit", "--nofile=90:90"],
         ..Launch::default()
     };
-    let world = World::launch(|text| text, "threads = 1\n", launch);
+    let world = World::launch(|text| text, "threads = 1\nmax_connections = 1000\n", launch);
     let began = Instant::now();
     let waiting: Vec<_> = (0..200)
         .map(|_| TcpStream::connect(world.proxy.address).unwrap())

@@ -1,0 +1,57 @@
+//! The series of client connections.
+
+use prometheus::{IntCounter, IntGauge, Opts, Registry};
+
+use super::name;
+
+/// How many client connections are open, and how many were closed at once for being too many.
+#[derive(Clone, Debug)]
+pub struct ConnectionMetrics {
+    open: IntGauge,
+    most: IntGauge,
+    refused: IntCounter,
+}
+
+impl ConnectionMetrics {
+    pub(super) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let metrics = Self {
+            open: IntGauge::with_opts(Opts::new(
+                name("connections"),
+                "Client connections that are open, those in their TLS handshake too",
+            ))?,
+            most: IntGauge::with_opts(Opts::new(
+                name("connections_max"),
+                "How many of them there may be",
+            ))?,
+            refused: IntCounter::with_opts(Opts::new(
+                name("connections_refused_total"),
+                "Client connections that were closed at once since there were too many",
+            ))?,
+        };
+        registry.register(Box::new(metrics.open.clone()))?;
+        registry.register(Box::new(metrics.most.clone()))?;
+        registry.register(Box::new(metrics.refused.clone()))?;
+        Ok(metrics)
+    }
+
+    /// Says how many there may be.
+    pub fn set_most(&self, most: usize) {
+        self.most.set(i64::try_from(most).unwrap_or(i64::MAX));
+    }
+
+    /// Counts one more, if there may be; one that may not is counted as refused.
+    pub fn open(&self) -> bool {
+        self.open.inc();
+        let may_be = self.open.get() <= self.most.get();
+        if !may_be {
+            self.open.dec();
+            self.refused.inc();
+        }
+        may_be
+    }
+
+    /// Counts one less.
+    pub fn close(&self) {
+        self.open.dec();
+    }
+}
