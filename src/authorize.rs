@@ -16,6 +16,7 @@
 //! after stage 2 because of its kind, never because a token is missing, and a webhook's after its query.
 
 mod caller;
+mod cross_site;
 pub mod explain;
 mod keys;
 mod memory;
@@ -37,8 +38,8 @@ pub use self::passage::{ENDPOINT_ROUTE, REST_ROUTE};
 pub use self::rest_call::{CallPath, RestCall};
 use crate::identity::{IdentityMap, UserId};
 use crate::json::{JsonPointer, Object};
+use crate::policy::{AllowedOrigins, CanonicalPath, RouteTable, Tolerance};
 pub use crate::policy::{AnswerRule, Inject, SessionFromResponse};
-use crate::policy::{CanonicalPath, RouteTable, Tolerance};
 use crate::profile::{Profile, ProfileClaims};
 use crate::rejection::Rejection;
 use crate::rest_api::address::Prefix;
@@ -243,6 +244,8 @@ pub struct Settings {
     pub preflight: Preflight,
     /// The path of our own endpoint, if it is on.
     pub endpoint: Option<CanonicalPath>,
+    /// The browser origins beside our own.
+    pub origins: AllowedOrigins,
     /// Where calls of the REST API arrive, if the gateway is on.
     pub rest_api: Option<RestRoutes>,
     /// How webhooks are checked, where a route takes any.
@@ -383,6 +386,11 @@ impl Authorizer {
     /// What it was made of; keys may have been replaced since.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The browser origins that may read our own answers.
+    pub fn origins(&self) -> &AllowedOrigins {
+        &self.settings.origins
     }
 
     /// The headers that may carry a session token.

@@ -90,8 +90,6 @@ pub struct Site {
     pub name: String,
     /// The hosts that it answers for; every host when there are none, and then it is the only site.
     pub hosts: Vec<HostName>,
-    /// Browser origins, in lower case, that may read our own endpoint and our refusals.
-    pub cors_origins: Vec<String>,
     /// The apps behind the proxy; at least one. Routes refer to them by index.
     pub upstreams: Vec<Upstream>,
     /// The Chat application.

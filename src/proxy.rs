@@ -60,11 +60,11 @@ use pingora::{Error, ErrorType, Result};
 
 use crate::authorize::Caller;
 use crate::metrics::Metrics;
+use crate::policy::AllowedOrigins;
 
 pub use access::redacted;
 pub use audit::{ABORTED, ALLOWED, Audit, AuditRecord, Keeping, fingerprint};
 pub use context::RequestContext;
-pub use cors::AllowedOrigins;
 pub use forwarding::{ForwardingRules, peer_of};
 pub use headers::InjectedNames;
 pub use hosts::Hosts;

@@ -48,7 +48,7 @@ pub enum Rejection {
     SessionDenied(Denied),
     /// The token is good, but its claims do not make it a session.
     AccessDenied,
-    /// A call of the REST API whose token came in a cookie, and that another site may have made a browser send.
+    /// A call of the REST API or a renewal whose token came in a cookie, and that another site may have made a browser send.
     CrossSite,
     /// A call of the REST API that is refused, or has no answer.
     RestApi(Refusal),
@@ -162,7 +162,7 @@ impl Rejection {
             Self::Token(_) | Self::SessionDenied(_) => "The session token is not valid.",
             Self::AccessDenied => "This session token does not give access.",
             Self::CrossSite => {
-                "A call with a session cookie needs a same-origin request with application/json."
+                "With a session cookie this needs a same-origin request, and a REST call application/json."
             }
             Self::RestApi(refusal) => refusal.detail(),
             Self::Webhook(error) => error.detail(),

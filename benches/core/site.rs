@@ -9,8 +9,8 @@ use usersig_proxy::authorize::{
     Authorizer, ClaimRules, Parts, Permit, Preflight, Refusal, Settings,
 };
 use usersig_proxy::policy::{
-    Access, CanonicalPath, Fallback, HostName, Inject, Matching, Methods, Pattern, Route,
-    RouteTable, Tolerance,
+    Access, AllowedOrigins, CanonicalPath, Fallback, HostName, Inject, Matching, Methods, Pattern,
+    Route, RouteTable, Tolerance,
 };
 use usersig_proxy::state::{Limits, State};
 
@@ -42,6 +42,7 @@ pub(crate) fn authorizer(app: &App, token_memory: usize) -> Authorizer {
         routes: few_routes(),
         tolerance: Tolerance::default(),
         preflight: Preflight::Forward,
+        origins: AllowedOrigins::default(),
         endpoint: Some(path("/_chat/usersig")),
         sources: sources(),
         verifier: app.verifier(),

@@ -9,10 +9,12 @@ use std::sync::Arc;
 use arc_swap::Guard;
 use http::Method;
 
+use super::cross_site::refuse_cross_site;
 use super::memory::{Edition, Known, TokenDigest};
 use super::passage::Passage;
-use super::rest_call::refuse_cross_site;
-use super::{Authorizer, Caller, ClaimRules, EndingSession, Login, Parts, RestCall, User};
+use super::{
+    Authorizer, Caller, ClaimRules, EndingSession, Login, Parts, RestCall, Settings, User,
+};
 use crate::identity::UserId;
 use crate::policy::Access;
 use crate::profile::Profile;
@@ -73,7 +75,7 @@ impl Authorizer {
             return Ok(self.announce(parts, now)?);
         }
         let find = || self.extract(parts);
-        let Some(Extracted { token, .. }) = needed(parts, passage, find)? else {
+        let Some(Extracted { token, .. }) = needed(&self.settings, parts, passage, find)? else {
             return Ok(Found::nobody());
         };
         let judged = self.verify(&token, now).map_err(Rejection::Token)?;
@@ -369,6 +371,7 @@ impl Judged {
 
 /// What carries the session of a request, where its route looks for one; `find` looks.
 pub(super) fn needed(
+    settings: &Settings,
     parts: &Parts<'_>,
     passage: &Passage,
     find: impl FnOnce() -> Result<Option<Extracted>, Rejection>,
@@ -379,10 +382,8 @@ pub(super) fn needed(
         Access::Optional => find()?,
         Access::Session => Some(find()?.ok_or(Rejection::TokenMissing)?),
     };
-    if let Some(Extracted { carrier, .. }) = found
-        && passage.command.is_some()
-    {
-        refuse_cross_site(parts, carrier)?;
+    if let Some(Extracted { carrier, .. }) = found {
+        refuse_cross_site(parts, carrier, passage.target, &settings.origins)?;
     }
     Ok(found)
 }

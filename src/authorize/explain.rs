@@ -147,7 +147,7 @@ impl Authorizer {
             found.carrier = extracted.as_ref().map(|extracted| extracted.carrier);
             Ok(extracted)
         };
-        let Some(Extracted { token, .. }) = needed(parts, passage, find)? else {
+        let Some(Extracted { token, .. }) = needed(&self.settings, parts, passage, find)? else {
             return Ok(());
         };
         let verifier = self.verifier.load();

@@ -36,7 +36,7 @@ use super::raw::{Table, Value};
 use super::secrets::{Env, SecretFiles, Secrets};
 use super::{Audit, Chat, Config, Listen, Log, Runtime, Site, Store, Traces};
 use crate::authorize::{RestRoutes, Settings};
-use crate::policy::HostName;
+use crate::policy::{AllowedOrigins, HostName};
 use crate::usersig::Issuer;
 
 /// What the main file says.
@@ -197,7 +197,7 @@ fn site(
     context: &Context,
     secrets: &Secrets<'_>,
 ) -> Option<Site> {
-    let cors_origins = cors::origins(root);
+    let origins = cors::origins(root);
     let upstreams = upstream::all(root, &context.listeners, secrets);
     let chat = chat::section(root, secrets);
     let admin = chat.as_ref().map(|chat| chat.admin.as_str());
@@ -236,13 +236,13 @@ fn site(
     Some(Site {
         name: name.to_owned(),
         hosts: hosts.iter().map(|(host, _)| host.clone()).collect(),
-        cors_origins,
         upstreams: upstreams.into_iter().collect::<Option<_>>()?,
         inject: inject?,
         key_sets,
         revoked: revoked?,
         authorizer: Settings {
             webhooks: webhooks?,
+            origins,
             ..settings(&chat, session, routes, endpoint.as_ref(), rest_api.as_ref())?
         },
         rest_api,
@@ -318,6 +318,7 @@ fn settings(
             callable: settings.policy.callable().cloned().collect(),
         }),
         webhooks: None,
+        origins: AllowedOrigins::default(),
         issuer: Issuer::new(chat.sdk_app_id, chat.keys.active().clone(), chat.lifetime),
         min_remaining: chat.min_remaining,
         cap_to_session: chat.cap_to_session,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::*;
-use crate::policy::{Access, CanonicalPath, Tolerance};
+use crate::policy::{Access, AllowedOrigins, CanonicalPath, Tolerance};
 use crate::usersig::{Issuer, SecretKey};
 
 mod audit;
@@ -200,8 +200,10 @@ fn a_full_file_sets_everything() {
     assert_eq!(config.runtime.grace_period, Duration::ZERO);
     assert_eq!(config.log.level, LogLevel::Debug);
     assert_eq!(
-        config.sites[0].cors_origins,
-        ["https://app.example.com", "http://localhost:5173"]
+        config.sites[0].authorizer.origins,
+        AllowedOrigins::new(
+            ["https://app.example.com", "http://localhost:5173"].map(str::to_owned)
+        )
     );
     let other = &config.sites[0].upstreams[1];
     let servers: Vec<_> = other.servers.iter().map(ToString::to_string).collect();

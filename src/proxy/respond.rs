@@ -20,9 +20,9 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use super::context::RequestId;
-use super::cors::AllowedOrigins;
 use super::inject::LoginJson;
 use crate::authorize::{Login, User};
+use crate::policy::AllowedOrigins;
 use crate::rejection::Rejection;
 use crate::rest_api::refusal::members_for;
 

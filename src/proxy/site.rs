@@ -10,7 +10,6 @@ use pingora::Result;
 use pingora::proxy::Session;
 
 use super::context::RequestContext;
-use super::cors::AllowedOrigins;
 use super::headers::{InjectedNames, Stripper};
 use super::hosts::Hosts;
 use super::keys::KeyRefresher;
@@ -37,8 +36,6 @@ pub struct SiteSettings {
     pub upstreams: Upstreams,
     /// Names of what is injected.
     pub names: InjectedNames,
-    /// Origins that may read our own answers.
-    pub origins: AllowedOrigins,
     /// Ends sessions.
     pub logouts: Arc<Logouts>,
     /// Tells Chat nickname and avatar of users.

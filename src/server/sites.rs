@@ -19,8 +19,8 @@ use crate::config::{self, KeySetSource, Runtime};
 use crate::metrics::Metrics;
 use crate::policy::HostName;
 use crate::proxy::{
-    AllowedOrigins, Bounds, InjectedNames, Kicker, Limits, Logouts, ProfileImports, Profiles,
-    SiteSettings, Sites, Upstreams,
+    Bounds, InjectedNames, Kicker, Limits, Logouts, ProfileImports, Profiles, SiteSettings, Sites,
+    Upstreams,
 };
 use crate::rest_api::group_role::GET_ROLE;
 use crate::state::kick::KickTicket;
@@ -241,7 +241,6 @@ impl Workshop {
             keys: Arc::new(keys.clone()),
             upstreams: upstreams.clone(),
             names: names(site.inject),
-            origins: AllowedOrigins::new(site.cors_origins),
             logouts: logouts.clone(),
             profiles: profiles.clone(),
         };

@@ -189,6 +189,7 @@ pub(super) fn settings(change: impl FnOnce(&mut Settings)) -> Settings {
         issuer: issuer_with("the", LIFETIME),
         min_remaining: MIN_REMAINING,
         cap_to_session: false,
+        origins: AllowedOrigins::default(),
         // Room for all in whichever shard they meet.
         cache_capacity: NonZeroUsize::new(6400).unwrap(),
         profile: None,

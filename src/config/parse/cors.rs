@@ -1,14 +1,11 @@
 //! The browser origins that may read our own answers.
 
 use crate::config::raw::{Table, Value};
-use crate::policy::HostName;
+use crate::policy::{AllowedOrigins, HostName};
 
-pub(super) fn origins(root: &Table<'_>) -> Vec<String> {
-    root.section("cors", &["origins"])
-        .items("origins")
-        .iter()
-        .filter_map(origin)
-        .collect()
+pub(super) fn origins(root: &Table<'_>) -> AllowedOrigins {
+    let listed = root.section("cors", &["origins"]).items("origins");
+    AllowedOrigins::new(listed.iter().filter_map(origin))
 }
 
 /// An origin as a browser sends it (RFC 6454 section 6.2): scheme and host, and the port if it is not the default.

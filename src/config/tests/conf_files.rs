@@ -127,7 +127,7 @@ fn the_defaults_that_the_reference_shows_are_the_defaults() {
         let site = &config.sites[0];
         (
             site.hosts.clone(),
-            site.cors_origins.clone(),
+            site.authorizer.origins.clone(),
             site.upstreams.clone(),
             site.inject.clone(),
             site.usersig_endpoint.clone(),

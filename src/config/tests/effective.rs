@@ -63,7 +63,7 @@ fn what_is_written_out_comes_to_the_same_configuration() {
                     format!(
                         "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
                         site.hosts,
-                        site.cors_origins,
+                        rules.origins,
                         site.upstreams,
                         site.inject,
                         site.usersig_endpoint,

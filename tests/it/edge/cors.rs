@@ -1,7 +1,7 @@
 //! Cross-origin rules: ours for our own answers, the app's for the app's.
 
 use super::{assert_identity, assert_no_identity, typical};
-use crate::support::tokens::bearer;
+use crate::support::tokens::{bearer, session};
 use crate::support::{App, Response, get, send};
 
 const CORS: &str = "[cors]\norigins = [\"https://app.example.com\"]\n";
@@ -88,6 +88,43 @@ fn the_endpoints_preflight_is_answered_here() {
     assert_eq!(response.status, 204);
     assert_no_cors(&response);
     assert!(app.seen().is_empty());
+}
+
+/// It would end the Chat logins of whoever visits the page. That a cookie is sent there at all is up to the app's `SameSite`.
+#[test]
+fn a_renewal_with_a_cookie_is_for_our_own_pages_and_listed_ones() {
+    let app = App::start();
+    let proxy = typical(&app, CORS);
+    let renew = |user: &str, lines: &str| {
+        let cookie = format!("Cookie: session={}\r\n", session(user));
+        let head = "POST /_chat/usersig HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n";
+        send(proxy.address, format!("{head}{cookie}{lines}\r\n"))
+    };
+    let cross = "Sec-Fetch-Site: cross-site\r\n";
+    for lines in [
+        UNLISTED,
+        "Origin: null\r\n",
+        cross,
+        &format!("{cross}{UNLISTED}"),
+        "Sec-Fetch-Site: same-site\r\nOrigin: http://other.localhost\r\n",
+    ] {
+        let response = renew("alice", lines);
+        let refused = (response.status, response.code());
+        assert_eq!(refused, (403, "cross_site".to_owned()), "{lines}");
+    }
+    // Nothing was renewed by then: a second renewal at once would be too soon.
+    for (user, lines) in [
+        ("alice", ""),
+        ("bob", "Origin: http://localhost\r\n"),
+        ("carol", "Sec-Fetch-Site: same-origin\r\n"),
+        ("dave", &format!("{cross}{LISTED}")),
+    ] {
+        assert_eq!(renew(user, lines).status, 200, "{user}");
+    }
+    let with_header = format!("{}{cross}{UNLISTED}", bearer("erin"));
+    let head = "POST /_chat/usersig HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n";
+    let response = send(proxy.address, format!("{head}{with_header}\r\n"));
+    assert_eq!(response.status, 200);
 }
 
 #[test]
