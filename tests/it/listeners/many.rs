@@ -3,25 +3,32 @@
 use std::net::TcpStream;
 use std::path::Path;
 
-use super::{ask, https};
+use super::{ask, https, tls};
 use crate::edge::{get_bytes, typical_routes, websocket};
 use crate::support::{App, Connection, Proxy, config};
 
-/// Three connections may be open, on all listeners together.
-fn with_three_places(app: &App, listen: &str) -> Proxy {
-    let runtime = "[runtime]\nmax_connections = 3\n";
-    let config = config(app.address, &typical_routes(runtime));
+/// So many connections may be open, on all listeners together.
+fn with_places(places: u64, app: &App, listen: &str, open: fn(&Proxy) -> Connection) -> Proxy {
+    let runtime = format!("[runtime]\nthreads = 1\nmax_connections = {places}\n");
+    let config = config(app.address, &typical_routes(&runtime));
     let proxy = Proxy::start(&config.replacen("http = [\"@PROXY@\"]", listen, 1));
-    // The start looks whether somebody listens.
+    // The start looks whether somebody listens: once a later connection was served, that one is known, too.
+    let refused = open(&proxy).request(get_bytes("/session/", ""));
+    assert_eq!(refused.status, 401);
     proxy.wait_for_metric("connections", 0);
-    assert_eq!(proxy.metric("connections_max"), 3);
+    assert_eq!(proxy.metric("connections_max"), places);
+    assert_eq!(proxy.metric("connections_refused_total"), 0);
     proxy
+}
+
+fn plain(proxy: &Proxy) -> Connection {
+    Connection::open(proxy.address)
 }
 
 #[test]
 fn one_connection_too_many_is_closed_at_once_and_a_place_that_is_given_back_is_another_ones() {
     let app = App::start();
-    let proxy = with_three_places(&app, "http = [\"@PROXY@\", \"unix:http.sock\"]");
+    let proxy = with_places(3, &app, "http = [\"@PROXY@\", \"unix:http.sock\"]", plain);
     let path = Path::new(&proxy.config_file()).with_file_name("http.sock");
     let open: [fn(&Proxy, &Path) -> Connection; 2] = [
         |proxy, _| Connection::open(proxy.address),
@@ -64,7 +71,7 @@ fn one_connection_too_many_is_closed_at_once_and_a_place_that_is_given_back_is_a
 #[test]
 fn a_client_that_never_begins_its_handshake_has_a_place_too() {
     let app = App::start();
-    let proxy = with_three_places(&app, &https("app", ""));
+    let proxy = with_places(3, &app, &https("app", ""), tls::open);
     let silent: Vec<_> = (0..3)
         .map(|_| TcpStream::connect(proxy.address).unwrap())
         .collect();
@@ -78,7 +85,8 @@ fn a_client_that_never_begins_its_handshake_has_a_place_too() {
 #[test]
 fn a_tunnel_keeps_its_place_until_it_ends() {
     let app = websocket::echo();
-    let proxy = with_three_places(&app, "http = [\"@PROXY@\"]");
+    // A tunnel may take some attempts.
+    let proxy = with_places(100, &app, "http = [\"@PROXY@\"]", plain);
     let (_, tunnel) = websocket::open(&proxy, "/public/", "");
     proxy.wait_for_metric("connections", 1);
     drop(tunnel);

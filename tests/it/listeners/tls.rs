@@ -19,7 +19,7 @@ use crate::support::tls::{KEYS, certificate, client, connect, pair, put_certific
 use crate::support::tokens::{bearer, session};
 use crate::support::{App, Connection, Proxy, get};
 
-fn open(proxy: &Proxy) -> Connection {
+pub(super) fn open(proxy: &Proxy) -> Connection {
     let config = client(&[&TLS13, &TLS12], &["http/1.1"]);
     Connection::over(connect(proxy.address, "localhost", config).unwrap())
 }
