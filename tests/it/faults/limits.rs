@@ -8,7 +8,7 @@ use crate::edge::get_bytes;
 use crate::support::foreign::has;
 use crate::support::load::Plan;
 use crate::support::proxy::Launch;
-use crate::support::stage::Stage;
+use crate::support::stage::{Mode, Stage};
 use crate::support::{Connection, Proxy, process};
 
 /// Who has a connection is served, nobody gets another, and the process does not run in circles for it.
@@ -23,6 +23,11 @@ fn without_descriptors_who_is_connected_is_served_and_others_wait() {
         ..Launch::default()
     };
     let world = World::launch(|text| text, "threads = 1\nmax_connections = 1000\n", launch);
+    // Each of the four clients has its connection to the app, too, which is kept.
+    world.stage.set(Mode::Silent);
+    world.stage.wait_until_holding(4);
+    world.stage.set(Mode::Well);
+    world.load.settle();
     let began = Instant::now();
     let waiting: Vec<_> = (0..200)
         .map(|_| TcpStream::connect(world.proxy.address).unwrap())
