@@ -1,6 +1,9 @@
 //! The whole decision about a request, from its path to the cached UserSig.
 
 use std::hint::black_box;
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use criterion::Criterion;
 use usersig_proxy::authorize::Caller;
@@ -13,6 +16,7 @@ use crate::site::{PUBLIC_PATH, SESSION_PATH, authorize, authorizer};
 
 pub(crate) fn bench(criterion: &mut Criterion) {
     bench_sessions(criterion);
+    bench_threads(criterion);
     bench_without_user(criterion);
 }
 
@@ -32,6 +36,47 @@ fn bench_sessions(criterion: &mut Criterion) {
         criterion.bench_function(name, |b| {
             b.iter(|| authorize(&authorizer, SESSION_PATH, black_box(&headers)).unwrap());
         });
+    }
+}
+
+/// A thousand users whose tokens are known, by one thread and by two at the same time: do they get in each other's way? With two
+/// cores that nobody else uses, both take as long.
+fn bench_threads(criterion: &mut Criterion) {
+    let app = App::new(Algorithm::Hs256);
+    let authorizer = authorizer(&app, 64 << 20);
+    let user = |number| headers(Some(&app.token(&format!("user-{number}"))));
+    let users: Vec<_> = (0..KNOWN_USERS).map(user).collect();
+    let ask = |headers| authorize(&authorizer, SESSION_PATH, black_box(headers)).unwrap();
+    for headers in &users {
+        ask(headers);
+    }
+    for threads in [1, 2] {
+        let all = |times: u64| -> Duration {
+            let start = Barrier::new(threads);
+            let work = |first: usize| {
+                let asked = users.iter().cycle().skip(first);
+                start.wait();
+                let started = Instant::now();
+                for headers in asked.take(usize::try_from(times).unwrap()) {
+                    ask(headers);
+                }
+                started.elapsed()
+            };
+            thread::scope(|scope| {
+                let firsts = (0..threads).map(|number| number * KNOWN_USERS / threads);
+                let workers: Vec<_> = firsts
+                    .map(|first| scope.spawn(move || work(first)))
+                    .collect();
+                let took = workers.into_iter().map(|worker| worker.join().unwrap());
+                took.max().unwrap()
+            })
+        };
+        criterion.bench_function(
+            &format!("authorize/known_users_by_threads/{threads}"),
+            |b| {
+                b.iter_custom(all);
+            },
+        );
     }
 }
 
@@ -61,3 +106,5 @@ fn bench_without_user(criterion: &mut Criterion) {
         });
     }
 }
+
+const KNOWN_USERS: usize = 1_000;

@@ -19,7 +19,7 @@ use usersig_proxy::token::verify::{Fractions, TokenIssuer, Verifier};
 use usersig_proxy::usersig::cache::{KeyVersion, Signing, UserSigCache};
 use usersig_proxy::usersig::{Issuer, Lifetime, SdkAppId, SecretKey};
 
-pub(crate) const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
+pub(crate) const NOW: UnixTime = UnixTime::from_secs(1_796_142_583);
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 pub(crate) const SUBJECT: &str = "user-5c1f0a9e7b3d2846";
 
@@ -47,8 +47,17 @@ pub(crate) fn user_id(number: u64) -> UserId {
 
 /// Signs UserSigs of seven days.
 pub(crate) fn issuer() -> Issuer {
+    issuer_of(1_400_537_416)
+}
+
+/// The same for an application whose number repeats itself so much that zlib is asked for each UserSig.
+pub(crate) fn issuer_of_zeros() -> Issuer {
+    issuer_of(1_400_000_000)
+}
+
+fn issuer_of(sdk_app_id: u32) -> Issuer {
     Issuer::new(
-        SdkAppId::new(1_400_000_000).unwrap(),
+        SdkAppId::new(sdk_app_id).unwrap(),
         secret_key(),
         Lifetime::new(7 * DAY).unwrap(),
     )

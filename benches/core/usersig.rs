@@ -11,7 +11,7 @@ use usersig_proxy::usersig::cache::Lookup;
 use usersig_proxy::usersig::decode::Decoded;
 use usersig_proxy::usersig::encode::Fields;
 
-use crate::fixtures::{NOW, filled, issuer, secret_key, signing, user_id, users};
+use crate::fixtures::{NOW, filled, issuer, issuer_of_zeros, secret_key, signing, user_id, users};
 
 pub(crate) fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("usersig");
@@ -25,10 +25,18 @@ pub(crate) fn bench(criterion: &mut Criterion) {
 }
 
 fn bench_codec(group: &mut BenchmarkGroup<'_, WallTime>) {
-    let (issuer, user, key) = (issuer(), user_id(0), secret_key());
-    group.bench_function("issue", |b| {
-        b.iter(|| issuer.issue(black_box(&user), NOW).unwrap());
-    });
+    let (user, key) = (user_id(0), secret_key());
+    let users = users(HOT_USERS);
+    for (name, issuer) in [("issue", issuer()), ("issue_by_zlib", issuer_of_zeros())] {
+        let mut asking = users.iter().cycle();
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let user = asking.next().unwrap();
+                issuer.issue(black_box(user), NOW).unwrap()
+            });
+        });
+    }
+    let issuer = issuer();
     let issued = issuer.issue(&user, NOW).unwrap();
     group.bench_function("decode_and_verify", |b| {
         b.iter(|| {

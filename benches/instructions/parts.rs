@@ -16,10 +16,11 @@ use usersig_proxy::rest_api::policy::{AllowedRoles, Policy, RestCaller, Roles, R
 use usersig_proxy::rest_api::sign::{AdminAccount, Endpoint, Host, Signer};
 use usersig_proxy::token::BearerToken;
 use usersig_proxy::token::keys::Algorithm;
+use usersig_proxy::usersig::Issuer;
 
 use crate::fixtures::{
-    App, NOW, SUBJECT, claims, filled, headers, identity_map, issuer, secret_key, signing, sources,
-    user_id, users,
+    App, NOW, SUBJECT, claims, filled, headers, identity_map, issuer, issuer_of_zeros, secret_key,
+    signing, sources, user_id, users,
 };
 use crate::site::{
     PUBLIC_PATH, SESSION_PATH, asked_paths, authorize, authorizer, find, many_routes, path,
@@ -53,7 +54,8 @@ pub(crate) const PARTS: &[Part] = &[
     heavy("token/extract", extract),
     heavy("token/verify/HS256", verify),
     heavy("identity/map/plain", map),
-    heavy("usersig/issue", issue),
+    heavy("usersig/issue", || issue(issuer())),
+    heavy("usersig/issue_by_zlib", || issue(issuer_of_zeros())),
     light("usersig/cache_hit", hit_cache),
     heavy("json/parse_claims", parse_claims),
     heavy("json/insert_login", insert_login),
@@ -135,9 +137,11 @@ fn map() -> Box<dyn FnMut()> {
     })
 }
 
-fn issue() -> Box<dyn FnMut()> {
-    let (issuer, user) = (issuer(), user_id(0));
+/// Of users in turn: how long it takes depends on the name.
+fn issue(issuer: Issuer) -> Box<dyn FnMut()> {
+    let mut asking = users(USERS).into_iter().cycle();
     Box::new(move || {
+        let user = asking.next().unwrap();
         issuer.issue(black_box(&user), NOW).unwrap();
     })
 }
