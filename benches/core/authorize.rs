@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use criterion::Criterion;
+use http::HeaderMap;
 use usersig_proxy::authorize::Caller;
 use usersig_proxy::rejection::Rejection;
 use usersig_proxy::token::TokenError;
@@ -46,15 +47,16 @@ fn bench_threads(criterion: &mut Criterion) {
     let authorizer = authorizer(&app, 64 << 20);
     let user = |number| headers(Some(&app.token(&format!("user-{number}"))));
     let users: Vec<_> = (0..KNOWN_USERS).map(user).collect();
-    let ask = |headers| authorize(&authorizer, SESSION_PATH, black_box(headers)).unwrap();
+    let ask =
+        |headers: &HeaderMap| authorize(&authorizer, SESSION_PATH, black_box(headers)).unwrap();
     for headers in &users {
         ask(headers);
     }
     for threads in [1, 2] {
         let all = |times: u64| -> Duration {
             let start = Barrier::new(threads);
-            let work = |first: usize| {
-                let asked = users.iter().cycle().skip(first);
+            let work = |users: &[HeaderMap]| {
+                let asked = users.iter().cycle();
                 start.wait();
                 let started = Instant::now();
                 for headers in asked.take(usize::try_from(times).unwrap()) {
@@ -63,9 +65,9 @@ fn bench_threads(criterion: &mut Criterion) {
                 started.elapsed()
             };
             thread::scope(|scope| {
-                let firsts = (0..threads).map(|number| number * KNOWN_USERS / threads);
-                let workers: Vec<_> = firsts
-                    .map(|first| scope.spawn(move || work(first)))
+                let shares = users.chunks(KNOWN_USERS / threads);
+                let workers: Vec<_> = shares
+                    .map(|share| scope.spawn(move || work(share)))
                     .collect();
                 let took = workers.into_iter().map(|worker| worker.join().unwrap());
                 took.max().unwrap()
