@@ -1,5 +1,7 @@
 use std::io::{Read, Write};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
@@ -7,6 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+const DOCUMENTS: u64 = 4000;
 const SIGNATURE: &str = "LvA7d/Iw7gSsnskvVzBDPOCCDbuNCw4GHwTC0bip+B4=";
 
 fn fields(identifier: &str) -> Fields<'_> {
@@ -68,6 +71,42 @@ fn usual_names_are_written_here() {
         "administrator",
     ] {
         assert!(is_written_here(&fields(name), SIGNATURE), "{name}");
+    }
+}
+
+/// A name by its number, and how many of a hundred are written here at least.
+type Kind = (fn(u64) -> String, u64);
+
+#[test]
+fn nearly_all_documents_of_usual_names_and_applications_are_written_here() {
+    let kinds: [Kind; 6] = [
+        (|n| format!("user-{n:016x}"), 99),
+        (|n| format!("{n:016x}{:016x}", n.rotate_left(7)), 99),
+        (|n| format!("user{:06}", n % 1_000_000), 99),
+        (|n| format!("user{:06}", n % 1000), 95),
+        (|n| format!("138{:08}", n % 100_000_000), 99),
+        (|n| (n % 10_000_000).to_string(), 99),
+    ];
+    let scattered = |number: u64| number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let up_to = |number: u64, end: u64| u32::try_from((number >> 20) % end).unwrap();
+    let lives = [604_800, 86_400, 2_592_000, 15_552_000];
+    for (name, least) in kinds {
+        let is_here = |number: &u64| {
+            let (one, other) = (scattered(*number), scattered(*number + DOCUMENTS));
+            let name = name(one);
+            let fields = Fields {
+                sdk_app_id: 1_400_000_000 + up_to(other, 300_000_000),
+                time: 1_700_000_000 + up_to(one, 200_000_000),
+                expire: lives[up_to(!other, 4) as usize],
+                ..fields(&name)
+            };
+            let signature = [one, other, !one, one ^ other.rotate_left(32)];
+            let signature = signature.map(u64::to_le_bytes).concat();
+            is_written_here(&fields, &STANDARD.encode(signature))
+        };
+        let here = (1..=DOCUMENTS).filter(is_here).count() as u64;
+        let example = name(scattered(1));
+        assert!(here * 100 >= least * DOCUMENTS, "{here}, as of {example}");
     }
 }
 
