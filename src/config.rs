@@ -113,7 +113,7 @@ pub struct Site {
 pub struct Runtime {
     /// Worker threads; `None` is one for each core.
     pub threads: Option<NonZeroUsize>,
-    /// How many client connections may be open at the same time; `None` is as many as the process has descriptors for.
+    /// How many client connections may be open at the same time; `None` is 10,000, or fewer where the process may open few files.
     pub max_connections: Option<NonZeroUsize>,
     /// How many requests may be under way at the same time.
     pub max_requests: NonZeroUsize,

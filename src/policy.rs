@@ -2,8 +2,8 @@
 //!
 //! A raw path becomes a [`CanonicalPath`] or is refused; a [`RouteTable`] then names the one [`Route`] that applies.
 //! Routes match the decoded segments of the very path that is forwarded, so the app cannot be asked for something else
-//! than was judged here. Nothing here reads tokens or
-//! the query. `authorize` calls it; `config` builds it. Beside that stands whom to believe about where a request came from, and the browser origins beside our own.
+//! than was judged here. Nothing here reads tokens or the query. `authorize` calls it; `config` builds it. Beside that
+//! stand whom to believe about where a request came from, and the browser origins beside our own.
 
 pub mod forwarded;
 pub mod header_name;

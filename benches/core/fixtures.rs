@@ -45,19 +45,15 @@ pub(crate) fn user_id(number: u64) -> UserId {
     UserId::parse(&format!("user-{scattered:016x}"), &ReservedNames::default()).unwrap()
 }
 
+/// One whose name repeats itself so much that zlib writes the UserSig.
+pub(crate) fn repetitive_user() -> UserId {
+    UserId::parse("test-user-test-user-1", &ReservedNames::default()).unwrap()
+}
+
 /// Signs UserSigs of seven days.
 pub(crate) fn issuer() -> Issuer {
-    issuer_of(1_400_537_416)
-}
-
-/// The same for an application whose number repeats itself so much that zlib is asked for each UserSig.
-pub(crate) fn issuer_of_zeros() -> Issuer {
-    issuer_of(1_400_000_000)
-}
-
-fn issuer_of(sdk_app_id: u32) -> Issuer {
     Issuer::new(
-        SdkAppId::new(sdk_app_id).unwrap(),
+        SdkAppId::new(1_400_537_416).unwrap(),
         secret_key(),
         Lifetime::new(7 * DAY).unwrap(),
     )

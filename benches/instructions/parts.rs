@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use serde_json::json;
-use usersig_proxy::identity::ReservedNames;
+use usersig_proxy::identity::{ReservedNames, UserId};
 use usersig_proxy::json::insert::insert;
 use usersig_proxy::json::{JsonPointer, parse_object};
 use usersig_proxy::policy::HostName;
@@ -16,10 +16,9 @@ use usersig_proxy::rest_api::policy::{AllowedRoles, Policy, RestCaller, Roles, R
 use usersig_proxy::rest_api::sign::{AdminAccount, Endpoint, Host, Signer};
 use usersig_proxy::token::BearerToken;
 use usersig_proxy::token::keys::Algorithm;
-use usersig_proxy::usersig::Issuer;
 
 use crate::fixtures::{
-    App, NOW, SUBJECT, claims, filled, headers, identity_map, issuer, issuer_of_zeros, secret_key,
+    App, NOW, SUBJECT, claims, filled, headers, identity_map, issuer, repetitive_user, secret_key,
     signing, sources, user_id, users,
 };
 use crate::site::{
@@ -54,8 +53,8 @@ pub(crate) const PARTS: &[Part] = &[
     heavy("token/extract", extract),
     heavy("token/verify/HS256", verify),
     heavy("identity/map/plain", map),
-    heavy("usersig/issue", || issue(issuer())),
-    heavy("usersig/issue_by_zlib", || issue(issuer_of_zeros())),
+    heavy("usersig/issue", || issue(users(USERS))),
+    heavy("usersig/issue_by_zlib", || issue(vec![repetitive_user()])),
     light("usersig/cache_hit", hit_cache),
     heavy("json/parse_claims", parse_claims),
     heavy("json/insert_login", insert_login),
@@ -138,8 +137,9 @@ fn map() -> Box<dyn FnMut()> {
 }
 
 /// Of users in turn: how long it takes depends on the name.
-fn issue(issuer: Issuer) -> Box<dyn FnMut()> {
-    let mut asking = users(USERS).into_iter().cycle();
+fn issue(users: Vec<UserId>) -> Box<dyn FnMut()> {
+    let issuer = issuer();
+    let mut asking = users.into_iter().cycle();
     Box::new(move || {
         let user = asking.next().unwrap();
         issuer.issue(black_box(&user), NOW).unwrap();

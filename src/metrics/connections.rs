@@ -39,19 +39,18 @@ impl ConnectionMetrics {
         self.most.set(i64::try_from(most).unwrap_or(i64::MAX));
     }
 
-    /// Counts one more, if there may be; one that may not is counted as refused.
-    pub fn open(&self) -> bool {
+    /// Counts one more that is open.
+    pub fn count_opened(&self) {
         self.open.inc();
-        let may_be = self.open.get() <= self.most.get();
-        if !may_be {
-            self.open.dec();
-            self.refused.inc();
-        }
-        may_be
     }
 
     /// Counts one less.
-    pub fn close(&self) {
+    pub fn count_closed(&self) {
         self.open.dec();
+    }
+
+    /// Counts one that was closed at once.
+    pub fn count_refused(&self) {
+        self.refused.inc();
     }
 }

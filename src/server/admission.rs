@@ -1,6 +1,8 @@
 //! What a client connection needs before anything is read of its requests: a place among all, and the header of a balancer where
 //! one is asked for. Over TLS both come before the handshake.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -17,8 +19,7 @@ use crate::metrics::ConnectionMetrics;
 
 /// Lets connections in.
 pub(super) struct Admission {
-    connections: ConnectionMetrics,
-    most: usize,
+    places: Arc<Places>,
     proxy_protocol: Option<ProxyProtocol>,
     /// When it was last said that there are too many.
     said: Mutex<Option<Instant>>,
@@ -39,17 +40,28 @@ impl Admission {
     /// With as many places as `runtime` says.
     pub(super) fn new(
         runtime: &Runtime,
-        connections: ConnectionMetrics,
+        metrics: ConnectionMetrics,
         proxy_protocol: Option<ProxyProtocol>,
     ) -> Self {
+        let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let most = match runtime.max_connections {
             Some(most) => most.get(),
-            None => most_with(getrlimit(Resource::Nofile).current),
+            None => most_with(files),
         };
-        connections.set_most(most);
+        if most as u64 > files.saturating_sub(OF_THE_PROCESS) {
+            tracing::warn!(
+                max_connections = most,
+                files,
+                "the process may not open as many files as there may be connections"
+            );
+        }
+        metrics.set_most(most);
         Self {
-            connections,
-            most,
+            places: Arc::new(Places {
+                most,
+                taken: AtomicUsize::new(0),
+                metrics,
+            }),
             proxy_protocol,
             said: Mutex::default(),
         }
@@ -58,11 +70,11 @@ impl Admission {
     /// Gives a new connection its place, which it keeps until it is dropped, and takes the balancer's header from it. The caller
     /// closes what is refused.
     pub(super) async fn admit(&self, stream: &mut Stream) -> Result<(), Refusal> {
-        if !self.connections.open() {
+        let Some(place) = Place::among(&self.places) else {
             self.say_full();
             return Err(Refusal::TooMany);
-        }
-        stream.tracer = Some(Tracer(Box::new(Place(self.connections.clone()))));
+        };
+        stream.tracer = Some(Tracer(Box::new(place)));
         if let Some(protocol) = &self.proxy_protocol {
             protocol.admit(stream).await?;
         }
@@ -75,7 +87,7 @@ impl Admission {
         if said.is_none_or(|said| said.elapsed() >= SAY_EVERY) {
             *said = Some(Instant::now());
             tracing::warn!(
-                max_connections = self.most,
+                max_connections = self.places.most,
                 "connections are closed at once: there are too many"
             );
         }
@@ -91,15 +103,37 @@ impl PreTlsProcess for Admission {
     }
 }
 
+/// The places for connections, on all listeners together.
+#[derive(Debug)]
+struct Places {
+    most: usize,
+    taken: AtomicUsize,
+    metrics: ConnectionMetrics,
+}
+
 /// The place of one connection. The framework tells it when the connection is gone.
 #[derive(Debug)]
-struct Place(ConnectionMetrics);
+struct Place(Arc<Places>);
+
+impl Place {
+    fn among(places: &Arc<Places>) -> Option<Self> {
+        let next = |taken| (taken < places.most).then_some(taken + 1);
+        let order = Ordering::Relaxed;
+        if places.taken.fetch_update(order, order, next).is_err() {
+            places.metrics.count_refused();
+            return None;
+        }
+        places.metrics.count_opened();
+        Some(Self(places.clone()))
+    }
+}
 
 impl Tracing for Place {
     fn on_connected(&self) {}
 
     fn on_disconnected(&self) {
-        self.0.close();
+        self.0.metrics.count_closed();
+        self.0.taken.fetch_sub(1, Ordering::Relaxed);
     }
 
     // Of a client's connection the framework makes no other.
@@ -109,45 +143,67 @@ impl Tracing for Place {
 }
 
 /// Lets this process open as many files as its caller allows at most: a shell's own limit is for programs that may not have more
-/// than 1,024. An error leaves it as it is.
+/// than 1,024.
 pub(super) fn raise_descriptors() {
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: maximum,
         maximum,
     };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::debug!(%error, "the number of open files stays as it is");
+        tracing::warn!(%error, files = current, "the number of open files stays as it is");
     }
 }
 
-/// How many connections of clients fit into so many descriptors, `None` being any number: each may need another one to its app.
-fn most_with(descriptors: Option<u64>) -> usize {
-    let descriptors = descriptors.unwrap_or(u64::MAX);
-    let most = descriptors.saturating_sub(OF_THE_PROCESS) / 2;
-    usize::try_from(most.clamp(1, MOST)).unwrap_or(1)
+/// How many connections there may be where nobody says so and so many files may be open: each may need another one, to its app.
+fn most_with(files: u64) -> usize {
+    let most = files.saturating_sub(OF_THE_PROCESS) / 2;
+    usize::try_from(most.clamp(1, MOST_BY_ITSELF)).unwrap_or(1)
 }
 
 /// Descriptors for listeners, logs and what else the process itself has open.
 const OF_THE_PROCESS: u64 = 64;
-/// Without a limit of descriptors.
-const MOST: u64 = 1 << 20;
+/// As many as there may be requests. An idle connection takes some 48 KiB, so these may take 480 MB.
+const MOST_BY_ITSELF: u64 = 10_000;
 const SAY_EVERY: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Metrics;
 
     #[test]
-    fn connections_leave_descriptors_for_those_to_the_apps() {
-        for (descriptors, most) in [
-            (Some(1024), 480),
-            (Some(65_536), 32_736),
-            (Some(64), 1),
-            (Some(0), 1),
-            (None, 1 << 20),
+    fn connections_leave_files_for_those_to_the_apps_and_are_not_without_end() {
+        for (files, most) in [
+            (0, 1),
+            (64, 1),
+            (1024, 480),
+            (20_000, 9968),
+            (65_536, 10_000),
+            (u64::MAX, 10_000),
         ] {
-            assert_eq!(most_with(descriptors), most, "{descriptors:?}");
+            assert_eq!(most_with(files), most, "{files}");
+        }
+    }
+
+    #[test]
+    fn as_many_as_there_are_places_have_one_whoever_comes_at_the_same_time() {
+        let places = Arc::new(Places {
+            most: 3,
+            taken: AtomicUsize::new(0),
+            metrics: Metrics::new().unwrap().connections().clone(),
+        });
+        for _ in 0..200 {
+            let got: Vec<_> = std::thread::scope(|scope| {
+                let comers: Vec<_> = (0..4)
+                    .map(|_| scope.spawn(|| Place::among(&places)))
+                    .collect();
+                let got = comers.into_iter().map(|comer| comer.join().unwrap());
+                got.flatten().collect()
+            });
+            assert_eq!(got.len(), 3);
+            assert!(Place::among(&places).is_none());
+            got.iter().for_each(Place::on_disconnected);
         }
     }
 }

@@ -13,6 +13,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -88,7 +89,12 @@ pub(super) fn check(config: &Config) -> Result<(), UpgradeError> {
 
 /// Whether a process waits at this socket. To connect to it would be taken for the hand-over.
 pub(super) fn is_awaited(socket: &Path) -> bool {
-    fs::read_to_string("/proc/net/unix").is_ok_and(|table| listens(&table, socket))
+    table_of_sockets().is_ok_and(|table| listens(&table, socket))
+}
+
+/// Of this process's own network, which a `/proc` without the system's files (`ProcSubset=pid`) shows, too.
+fn table_of_sockets() -> io::Result<String> {
+    fs::read_to_string("/proc/self/net/unix")
 }
 
 /// Reads the kernel's table of Unix sockets: `num refs protocol flags type state inode path`.
@@ -119,20 +125,19 @@ pub(super) fn load_key_sets(workshop: &Workshop) -> io::Result<()> {
 /// Waits for the listeners of the old process; ends this one when they do not come within seconds. Says so as soon as it waits
 /// indeed: whom the signal reaches before that hands nothing over.
 pub(super) fn receive(server: &mut Server, socket: &Path) {
-    let have_come = AtomicBool::new(false);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            while !have_come.load(Ordering::Relaxed) {
-                if is_awaited(socket) {
-                    tracing::info!(socket = %socket.display(), "waiting for the listeners: send SIGQUIT to the old process");
-                    return;
-                }
-                thread::sleep(LOOK_EVERY);
+    let have_come = Arc::new(AtomicBool::new(false));
+    let (ended, path) = (have_come.clone(), socket.to_owned());
+    thread::spawn(move || {
+        while !ended.load(Ordering::Relaxed) {
+            if table_of_sockets().map_or(true, |table| listens(&table, &path)) {
+                tracing::info!(socket = %path.display(), "waiting for the listeners: send SIGQUIT to the old process");
+                return;
             }
-        });
-        server.bootstrap();
-        have_come.store(true, Ordering::Relaxed);
+            thread::sleep(LOOK_EVERY);
+        }
     });
+    server.bootstrap();
+    have_come.store(true, Ordering::Relaxed);
     tracing::info!("the listeners were taken over");
 }
 

@@ -89,8 +89,9 @@ const GIB: u64 = 1 << 30;
 /// What a `sockaddr_un` holds beside its final zero byte.
 const MAX_SOCKET_PATH: usize = 107;
 const DAY: Duration = Duration::from_secs(86_400);
-/// More than a process can have sockets.
+/// As many files as a process may open where nobody changed the kernel's own limit.
 const MAX_CONNECTIONS: u64 = 1 << 20;
+/// More than it can have sockets then.
 const MAX_REQUESTS: u64 = 1 << 20;
 /// Half of what Pingora reads at all.
 const MAX_HEADER_BYTES: u64 = 512 * KIB;

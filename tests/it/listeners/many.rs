@@ -3,8 +3,11 @@
 use std::net::TcpStream;
 use std::path::Path;
 
-use super::{ask, https, tls};
+use super::{ask, https, proxy_protocol, tls};
+use crate::edge::http2::{exchange, post, talk};
 use crate::edge::{get_bytes, typical_routes, websocket};
+use crate::support::foreign::has;
+use crate::support::proxy::Launch;
 use crate::support::{App, Connection, Proxy, config};
 
 /// So many connections may be open, on all listeners together.
@@ -94,4 +97,60 @@ fn a_tunnel_keeps_its_place_until_it_ends() {
     let mut connection = Connection::open(proxy.address);
     assert_eq!(connection.request(get_bytes("/session/", "")).status, 401);
     assert_eq!(proxy.metric("connections"), 1);
+}
+
+#[test]
+fn who_does_not_say_whose_connection_it_is_keeps_no_place() {
+    let app = App::start();
+    let listen = format!("{}\n{}", proxy_protocol::PLAIN, proxy_protocol::TRUSTED);
+    let open = |proxy: &Proxy| proxy_protocol::open(proxy, proxy_protocol::V1);
+    let proxy = with_places(3, &app, &listen, open);
+    for _ in 0..4 {
+        let mut other = proxy_protocol::open(&proxy, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert!(other.is_closed());
+        proxy.wait_for_metric("connections", 0);
+    }
+    ask(&mut open(&proxy), "");
+    assert_eq!(proxy.metric("connections_refused_total"), 0);
+}
+
+#[test]
+fn a_connection_of_http2_has_one_place_for_all_its_streams() {
+    let app = App::start();
+    let proxy = with_places(3, &app, "http = [\"@PROXY@\"]", plain);
+    talk(&proxy, async |mut client| {
+        for _ in 0..5 {
+            let answer = exchange(&mut client, post("/public/"), &["x"]).await;
+            assert_eq!(answer.status, 200);
+            assert_eq!(proxy.metric("connections"), 1);
+        }
+    });
+    proxy.wait_for_metric("connections", 0);
+    assert_eq!(proxy.metric("connections_refused_total"), 0);
+}
+
+/// The process takes what it may of open files, and leaves half of them for connections to the app.
+#[test]
+fn without_a_number_there_are_as_many_as_the_open_files_allow() {
+    if !has("without_a_number", &["prlimit"]) {
+        return;
+    }
+    let app = App::start();
+    let launch = Launch {
+        through: &["prlimit", "--nofile=200:1000"],
+        ..Launch::default()
+    };
+    let proxy = Proxy::launch(&config(app.address, &typical_routes("")), launch);
+    assert_eq!(proxy.metric("connections_max"), (1000 - 64) / 2);
+    assert!(!proxy.printed().contains("may not open as many files"));
+
+    let launch = Launch {
+        through: &["prlimit", "--nofile=200:1000"],
+        ..Launch::default()
+    };
+    let many = typical_routes("[runtime]\nmax_connections = 5000\n");
+    let proxy = Proxy::launch(&config(app.address, &many), launch);
+    assert_eq!(proxy.metric("connections_max"), 5000);
+    let told = proxy.log_line(|line| line["files"] == 1000);
+    assert_eq!(told["max_connections"], 5000);
 }

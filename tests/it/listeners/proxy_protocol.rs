@@ -15,8 +15,8 @@ use crate::support::proxy::free_address;
 use crate::support::tls::{client, connect, handshake, pair};
 use crate::support::{App, Connection, Proxy, config};
 
-const PLAIN: &str = "http = [{ address = \"@PROXY@\", proxy_protocol = true }]";
-const TRUSTED: &str = "trusted_proxies = [\"127.0.0.1\", \"10.0.0.0/8\"]";
+pub(super) const PLAIN: &str = "http = [{ address = \"@PROXY@\", proxy_protocol = true }]";
+pub(super) const TRUSTED: &str = "trusted_proxies = [\"127.0.0.1\", \"10.0.0.0/8\"]";
 
 fn plain(app: &App) -> Proxy {
     behind(app, &format!("{PLAIN}\n{TRUSTED}"))
@@ -30,7 +30,7 @@ fn start(address: SocketAddr, header: &[u8]) -> TcpStream {
     stream
 }
 
-fn open(proxy: &Proxy, header: &[u8]) -> Connection {
+pub(super) fn open(proxy: &Proxy, header: &[u8]) -> Connection {
     Connection::over(start(proxy.address, header))
 }
 
@@ -45,7 +45,7 @@ fn v2(command: u8, family: u8, content: &[u8]) -> Vec<u8> {
     .concat()
 }
 
-const V1: &[u8] = b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n";
+pub(super) const V1: &[u8] = b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n";
 
 /// IPv4 with a TLV of three bytes behind it.
 fn v2_tcp4() -> Vec<u8> {

@@ -132,7 +132,9 @@ impl Background {
 
     /// Waits until its standard output holds this.
     pub(crate) fn wait_until_it_prints(&mut self, text: &str) {
+        let started = Instant::now();
         while !self.stdout().contains(text) {
+            assert!(started.elapsed() < HANG, "it does not print {text:?}");
             let ended = self.child.try_wait().unwrap();
             assert!(ended.is_none(), "it ended: {}", self.stderr());
             thread::park_timeout(POLL);
