@@ -122,6 +122,40 @@ fn what_json_writes_otherwise_or_has_no_code_is_left_to_zlib() {
     assert!(!is_written_here(&with_userbuf, SIGNATURE));
 }
 
+/// zlib refers back to numbers that repeat each other, and has less to say of short ones.
+#[test]
+fn unusual_numbers_are_left_to_zlib() {
+    let usual = fields("alice");
+    assert!(is_written_here(&usual, SIGNATURE));
+    for unusual in [
+        Fields {
+            sdk_app_id: 9_999_999,
+            ..usual
+        },
+        Fields {
+            time: 999_999_999,
+            ..usual
+        },
+        Fields {
+            expire: 100_000_000,
+            ..usual
+        },
+        Fields {
+            sdk_app_id: 111,
+            expire: 111,
+            ..fields("96144794")
+        },
+        Fields {
+            sdk_app_id: 123,
+            time: 123,
+            expire: 123,
+            ..fields("2lm123dyud0")
+        },
+    ] {
+        assert!(!is_written_here(&unusual, SIGNATURE), "{unusual:?}");
+    }
+}
+
 /// zlib refers back within these, and is the shorter one.
 #[test]
 fn what_repeats_itself_is_left_to_zlib() {
@@ -170,17 +204,30 @@ fn names() -> impl Strategy<Value = String> {
     ]
 }
 
+/// Of any length.
+fn numbers() -> impl Strategy<Value = u32> {
+    (any::<u32>(), 0..10_u32).prop_map(|(number, digits)| number % 10_u32.pow(digits))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4000))]
+    #![proptest_config(ProptestConfig::with_cases(8000))]
 
     #[test]
     fn whatever_is_written_here_is_the_document_and_no_longer_than_zlibs(
         name in names(),
         signature in "[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=",
-        sdk_app_id in prop_oneof![1_400_000_000..1_700_000_000_u32, any::<u32>()],
-        expire in prop_oneof![Just(604_800), Just(86_400), any::<u32>()],
-        time in prop_oneof![1_700_000_000..2_000_000_000_u32, any::<u32>()],
+        sdk_app_id in prop_oneof![1_400_000_000..1_700_000_000_u32, 20_000_000..20_100_000_u32, numbers()],
+        expire in prop_oneof![Just(604_800), Just(86_400), 60..100_000_000_u32, numbers()],
+        time in prop_oneof![1_700_000_000..2_000_000_000_u32, numbers()],
+        piece in prop::option::of((0..3_usize, 0..8_usize, 0..32_usize)),
     ) {
+        let mut name = name;
+        if let Some((which, from, at)) = piece {
+            let number = [sdk_app_id, expire, time][which].to_string();
+            let at = at.min(name.len());
+            name.insert_str(at, number.get(from..).unwrap_or_default());
+            name.truncate(32);
+        }
         let fields = Fields { identifier: &name, sdk_app_id, time, expire, userbuf: None };
         is_written_here(&fields, &signature);
     }
