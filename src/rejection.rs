@@ -162,7 +162,7 @@ impl Rejection {
             Self::Token(_) | Self::SessionDenied(_) => "The session token is not valid.",
             Self::AccessDenied => "This session token does not give access.",
             Self::CrossSite => {
-                "With a session cookie, send this from the app's own origin, and a REST call as application/json."
+                "With a session cookie, ask from the proxy's own origin, and call REST with application/json."
             }
             Self::RestApi(refusal) => refusal.detail(),
             Self::Webhook(error) => error.detail(),

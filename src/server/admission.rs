@@ -48,11 +48,11 @@ impl Admission {
             Some(most) => most.get(),
             None => most_with(files),
         };
-        if most as u64 > files.saturating_sub(OF_THE_PROCESS) {
+        if most as u64 > for_clients(files) {
             tracing::warn!(
                 max_connections = most,
                 files,
-                "the process may not open as many files as there may be connections"
+                "the process may open too few files for so many connections, each with another one to its app"
             );
         }
         metrics.set_most(most);
@@ -155,20 +155,25 @@ pub(super) fn raise_descriptors() {
     }
 }
 
-/// How many connections there may be where nobody says so and so many files may be open: each may need another one, to its app.
+/// How many connections there may be where nobody says so and so many files may be open; each may need another one, to its app.
 fn most_with(files: u64) -> usize {
-    let most = files.saturating_sub(OF_THE_PROCESS) / 2;
-    usize::try_from(most.clamp(1, MOST_BY_ITSELF)).unwrap_or(1)
+    usize::try_from(for_clients(files).min(MOST_BY_ITSELF)).unwrap_or(1)
+}
+
+fn for_clients(files: u64) -> u64 {
+    (files.saturating_sub(OF_THE_PROCESS) / 2).max(1)
 }
 
 /// Descriptors for listeners, logs and what else the process itself has open.
 const OF_THE_PROCESS: u64 = 64;
-/// As many as there may be requests. An idle connection takes some 48 KiB, so these may take 480 MB.
+/// As many as there may be requests. An idle connection takes some 48 KiB, so these may take 490 MB.
 const MOST_BY_ITSELF: u64 = 10_000;
 const SAY_EVERY: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
+
     use super::*;
     use crate::metrics::Metrics;
 
@@ -193,17 +198,26 @@ mod tests {
             taken: AtomicUsize::new(0),
             metrics: Metrics::new().unwrap().connections().clone(),
         });
-        for _ in 0..200 {
-            let got: Vec<_> = std::thread::scope(|scope| {
-                let comers: Vec<_> = (0..4)
-                    .map(|_| scope.spawn(|| Place::among(&places)))
-                    .collect();
-                let got = comers.into_iter().map(|comer| comer.join().unwrap());
-                got.flatten().collect()
-            });
-            assert_eq!(got.len(), 3);
-            assert!(Place::among(&places).is_none());
-            got.iter().for_each(Place::on_disconnected);
-        }
+        let all = Barrier::new(4);
+        let (got, rounds) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+        let come_and_go = || {
+            for _ in 0..500 {
+                all.wait();
+                let place = Place::among(&places);
+                got.fetch_add(usize::from(place.is_some()), Ordering::SeqCst);
+                if all.wait().is_leader() {
+                    rounds.lock().push(got.swap(0, Ordering::SeqCst));
+                }
+                all.wait();
+                place.iter().for_each(Place::on_disconnected);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(come_and_go);
+            }
+        });
+        assert_eq!(rounds.into_inner(), [3; 500]);
+        assert_eq!(places.taken.load(Ordering::SeqCst), 0);
     }
 }

@@ -93,8 +93,10 @@ pub(super) fn is_awaited(socket: &Path) -> bool {
 }
 
 /// Of this process's own network, which a `/proc` without the system's files (`ProcSubset=pid`) shows, too.
+/// Names in it are of anybody, in any bytes.
 fn table_of_sockets() -> io::Result<String> {
-    fs::read_to_string("/proc/self/net/unix")
+    let table = fs::read("/proc/self/net/unix")?;
+    Ok(String::from_utf8_lossy(&table).into_owned())
 }
 
 /// Reads the kernel's table of Unix sockets: `num refs protocol flags type state inode path`.
@@ -122,18 +124,24 @@ pub(super) fn load_key_sets(workshop: &Workshop) -> io::Result<()> {
     Ok(())
 }
 
-/// Waits for the listeners of the old process; ends this one when they do not come within seconds. Says so as soon as it waits
-/// indeed: whom the signal reaches before that hands nothing over.
+/// Waits for the listeners of the old process; ends this one when they do not come within seconds. Says so as soon as the old one
+/// can see that it waits: whom the signal reaches before that hands nothing over.
 pub(super) fn receive(server: &mut Server, socket: &Path) {
     let have_come = Arc::new(AtomicBool::new(false));
     let (ended, path) = (have_come.clone(), socket.to_owned());
     thread::spawn(move || {
         while !ended.load(Ordering::Relaxed) {
-            if table_of_sockets().map_or(true, |table| listens(&table, &path)) {
-                tracing::info!(socket = %path.display(), "waiting for the listeners: send SIGQUIT to the old process");
-                return;
+            match table_of_sockets() {
+                Ok(table) if listens(&table, &path) => {
+                    tracing::info!(socket = %path.display(), "waiting for the listeners: send SIGQUIT to the old process");
+                    return;
+                }
+                Ok(_) => thread::sleep(LOOK_EVERY),
+                Err(error) => {
+                    tracing::warn!(%error, "the old process cannot see that this one waits: /proc/self/net/unix");
+                    return;
+                }
             }
-            thread::sleep(LOOK_EVERY);
         }
     });
     server.bootstrap();

@@ -182,8 +182,8 @@ fn needed(rejection: &Rejection) -> Option<String> {
         Rejection::TokenConflict => "one session token, not two different ones",
         Rejection::AccessDenied => "claims as session.issuer.require has them",
         Rejection::CrossSite => {
-            "a same-origin request (Sec-Fetch-Site, or an Origin that is the host), a REST call also with application/json, a \
-             renewal also from one of cors.origins; or the token in a header"
+            "a same-origin request (Sec-Fetch-Site, or an Origin that is the host), a REST call \
+             with application/json as well, a renewal from one of cors.origins instead; or the token in a header"
         }
         Rejection::SessionDenied(denied) => {
             return Some(format!("a session that has not ended: {denied}"));
