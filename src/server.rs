@@ -249,8 +249,9 @@ impl Runner {
         let proxy = UserSigProxy::new(workshop.sites.clone(), metrics, forwarding, audit)
             .traced(traces.clone().map(|traces| traces as _));
         let conf = &self.server.configuration;
-        let how = (options, patience, admission);
-        let mut service = listeners::service(conf, proxy, how, &listen, &certificates)?;
+        let options = (options, patience);
+        let mut service =
+            listeners::service(conf, proxy, options, admission, &listen, &certificates)?;
         service.threads = Some(self.threads);
         self.server.add_service(service);
         self.add_background(reloader, store);

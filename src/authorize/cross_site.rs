@@ -37,10 +37,9 @@ pub(super) fn refuse_cross_site(
         | Target::RestPreflight
         | Target::Webhook { .. } => true,
     };
-    if may_pass {
-        Ok(())
-    } else {
-        Err(Rejection::CrossSite)
+    match may_pass {
+        true => Ok(()),
+        false => Err(Rejection::CrossSite),
     }
 }
 

@@ -66,7 +66,8 @@ impl<A> Connections<A> {
 pub(super) fn service(
     conf: &Arc<ServerConf>,
     proxy: UserSigProxy,
-    (options, patience, admission): (HttpServerOptions, Duration, Admission),
+    (options, patience): (HttpServerOptions, Duration),
+    admission: Admission,
     listen: &Listen,
     certificates: &CertificateStore,
 ) -> Result<Service<Connections<HttpProxy<UserSigProxy>>>, StartError> {

@@ -11,6 +11,7 @@ use std::net::SocketAddr as InetAddr;
 use std::time::Duration;
 
 use pingora::protocols::l4::socket::SocketAddr;
+use pingora::protocols::l4::stream::Stream;
 use pingora::protocols::{GetSocketDigest, SocketDigest, UniqueID};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::timeout;
@@ -61,10 +62,7 @@ impl ProxyProtocol {
 
     /// Takes the header of a new connection where one is expected, and makes what it says the peer's address. What is
     /// refused is logged; the caller closes.
-    pub(super) async fn admit<S>(&self, stream: &mut S) -> Result<(), Refusal>
-    where
-        S: AsyncRead + GetSocketDigest + UniqueID + Unpin + ?Sized,
-    {
+    pub(super) async fn admit(&self, stream: &mut Stream) -> Result<(), Refusal> {
         let taken = self.take_header(stream).await;
         if let Err(refusal) = &taken {
             let peer = stream.get_socket_digest().map(|socket| peer_of(&socket));
@@ -77,10 +75,7 @@ impl ProxyProtocol {
         taken
     }
 
-    async fn take_header<S>(&self, stream: &mut S) -> Result<(), Refusal>
-    where
-        S: AsyncRead + GetSocketDigest + UniqueID + Unpin + ?Sized,
-    {
+    async fn take_header(&self, stream: &mut Stream) -> Result<(), Refusal> {
         let socket = stream.get_socket_digest();
         let own = socket.as_ref().and_then(|socket| socket.local_addr());
         if !self.is_expected(own) {
